@@ -1,0 +1,135 @@
+package capability
+
+import (
+	"bytes"
+	"errors"
+	"unicode/utf8"
+)
+
+// Qualifier is the kind of thing a resource names.
+type Qualifier uint8
+
+// The qualifiers. Any stands in capabilities only: it matches the others.
+const (
+	Channel Qualifier = iota // no qualifier
+	Meta                     // [meta]
+	Queue                    // [queue]
+	Any                      // [*]
+)
+
+var qualifierTexts = [...]string{"", "[meta]", "[queue]", "[*]"}
+
+// String returns the qualifier as it stands before a path.
+func (q Qualifier) String() string { return qualifierTexts[q] }
+
+// covers says whether a pattern of qualifier q speaks of resources of r.
+func (q Qualifier) covers(r Qualifier) bool { return q == r || q == Any }
+
+// Resource is a resource taken apart: everything is decided on its parts, never
+// on text put together again, so that no text can be read in two ways.
+type Resource struct {
+	Qualifier Qualifier
+	Path      []byte
+}
+
+// ErrResource and ErrChannel are why a resource and a channel name are refused.
+var (
+	ErrResource = errors.New("capability: not a resource")
+	ErrChannel  = errors.New("capability: not a channel name")
+)
+
+// ParseResource reads a resource as capabilities write it. The result is a view
+// of text.
+func ParseResource(text []byte) (Resource, error) {
+	r := Resource{Path: text}
+	for q := Meta; q <= Any; q++ {
+		if path, ok := bytes.CutPrefix(text, []byte(q.String())); ok {
+			r = Resource{q, path}
+			break
+		}
+	}
+	if !validPath(r.Path) {
+		return Resource{}, ErrResource
+	}
+	return r, nil
+}
+
+// ParseChannel reads a channel name as clients write it: a bracketed prefix may
+// hold parameters ([?rewind=1]foo) or a filter, which are not part of what is
+// named, or the qualifier meta. The result is a view of name, and it is both
+// what is authorised and what is attached.
+func ParseChannel(name []byte) (Resource, error) {
+	r := Resource{Path: name}
+	if len(name) > 0 && name[0] == '[' {
+		end := bytes.IndexByte(name, ']')
+		if end < 0 {
+			return Resource{}, ErrChannel
+		}
+		content := name[1:end]
+		r.Path = name[end+1:]
+		if len(r.Path) > 0 && r.Path[0] == ']' {
+			return Resource{}, ErrChannel
+		}
+		if !bytes.HasPrefix(content, []byte("filter=")) {
+			content, _, _ = bytes.Cut(content, []byte{'?'})
+			switch string(content) {
+			case "":
+			case "meta":
+				r.Qualifier = Meta
+			default:
+				return Resource{}, ErrChannel
+			}
+		}
+	}
+	if !validPath(r.Path) || !utf8.Valid(name) {
+		return Resource{}, ErrChannel
+	}
+	return r, nil
+}
+
+// validPath says whether path is not empty, does not begin as a qualifier or
+// with an empty segment, and has no control characters (bytes below 0x20, and
+// 0x7F).
+func validPath(path []byte) bool {
+	if len(path) == 0 || path[0] == '[' || path[0] == ':' {
+		return false
+	}
+	for _, c := range path {
+		if c < 0x20 || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// cutSegment cuts the first segment off path; more is false for the last one.
+func cutSegment(path []byte) (segment, rest []byte, more bool) {
+	if i := bytes.IndexByte(path, ':'); i >= 0 {
+		return path[:i], path[i+1:], true
+	}
+	return path, nil, false
+}
+
+func isStar(segment []byte) bool { return len(segment) == 1 && segment[0] == '*' }
+
+// matchPath says whether pattern, a path that may hold wildcards, covers path.
+func matchPath(pattern, path []byte) bool {
+	for more := true; ; {
+		want, patternRest, patternMore := cutSegment(pattern)
+		if isStar(want) && !patternMore {
+			return true // the last wildcard also stands for no segment at all
+		}
+		if !more {
+			return false
+		}
+		var have []byte
+		have, path, more = cutSegment(path)
+		if !isStar(want) && !bytes.Equal(want, have) {
+			return false
+		}
+		if !patternMore {
+			return !more
+		}
+		pattern = patternRest
+	}
+}

@@ -1,0 +1,70 @@
+package engine
+
+// ErrorInfo is why a credential or an operation is refused, in Ably's terms.
+// Every ErrorInfo is a package-level value: compare with errors.Is. None of them
+// holds anything of the input.
+type ErrorInfo struct {
+	Code       int    // Ably's error code
+	StatusCode int    // HTTP status
+	Message    string // for the client
+
+	reason Reason
+	step   Step
+	cause  string
+	fix    string
+}
+
+// Error returns the message for the client.
+func (e *ErrorInfo) Error() string { return e.Message }
+
+// Reason returns the finer reason, for operators: metrics, logs and explain.
+func (e *ErrorInfo) Reason() Reason { return e.reason }
+
+// Step returns the check that fails with this error.
+func (e *ErrorInfo) Step() Step { return e.step }
+
+// Cause says for operators what has happened.
+func (e *ErrorInfo) Cause() string { return e.cause }
+
+// Fix says for operators what cures it.
+func (e *ErrorInfo) Fix() string { return e.fix }
+
+// Reason names one cause of refusal. The names are a contract: they are label
+// values of metrics and keys of documentation.
+type Reason string
+
+// Step is one check of an admission. The steps are in the order in which they
+// are taken.
+type Step uint8
+
+// The steps. Those before StepKey and after StepIntersection are taken by the
+// server and by package admission.
+const (
+	StepRequest Step = iota
+	StepCredential
+	StepHeader
+	StepKey
+	StepSignature
+	StepKeyState
+	StepClaims
+	StepTime
+	StepAblyClaims
+	StepTokenClientID
+	StepCapability
+	StepRevocation
+	StepIntersection
+	StepClientID
+	StepChannel
+	StepOperation
+	StepService
+
+	stepCount
+)
+
+var stepNames = [stepCount]string{
+	"request", "credential", "header", "key", "signature", "key state", "claims", "time", "ably claims",
+	"token client id", "capability", "revocation", "intersection", "client id", "channel", "operation", "service",
+}
+
+// String returns the step's name.
+func (s Step) String() string { return stepNames[s] }

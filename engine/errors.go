@@ -1,0 +1,95 @@
+package engine
+
+// The table of refusals. It drives verification, HTTP, WebSocket, the command
+// line, metrics and docs/errors.md. Codes and statuses are Ably's
+// (ably-common, errors/codes). A code from 40140 to 40149 makes SDKs fetch a new
+// token, so faults that a new token of the same issuer would have again carry
+// 40003 instead.
+var (
+	ErrNoCredentials   = define(StepCredential, "no_credentials", 40101, 401, "Not authorized: no credentials", "the request carries no credential", "send Authorization: Bearer TOKEN, Authorization: Basic KEY, ?access_token= or ?key=")
+	ErrMalformedKey    = define(StepCredential, "malformed_key", 40005, 400, "Invalid key in request", "the key is not of the form appId.keyId:secret", "send the whole key string, its secret included")
+	ErrMalformedToken  = define(StepCredential, "malformed_token", 40005, 400, "Invalid accessToken in request", "the token is empty or is neither a token nor the base64 of one", "send the token as it was issued, or its base64 as a Bearer credential")
+	ErrTokenTooLong    = define(StepCredential, "token_too_long", 40005, 400, "Invalid accessToken in request: longer than 8192 bytes", "the token is longer than the limit", "grant fewer resources, or use wildcards, so that the token gets shorter")
+	ErrAblyToken       = define(StepCredential, "ably_token_invalid", 40145, 401, "invalid Ably token", "an opaque token that this server has not issued", "request a token from this server")
+	ErrSegments        = define(StepCredential, "jwt_segments", 40144, 401, "invalid JWT format: not three segments", "the token does not have exactly three segments", "send the JWT as compact serialization: header.claims.signature (RFC 7515 §7.1)")
+	ErrPadding         = define(StepCredential, "base64_padding", 40144, 401, "invalid JWT format: base64 padding", "a segment ends in =", "mint with base64url without padding (RFC 7515 §2)")
+	ErrAlphabet        = define(StepCredential, "base64_alphabet", 40144, 401, "invalid JWT format: standard base64 alphabet", "a segment holds + or /", "mint with base64url, which writes - and _ (RFC 7515 §2)")
+	ErrTrailingBits    = define(StepCredential, "base64_trailing_bits", 40144, 401, "invalid JWT format: stray bits at the end of a segment", "the unused bits of a segment's last character are not zero", "send the token unchanged")
+	ErrBase64          = define(StepCredential, "base64_invalid", 40144, 401, "invalid JWT format: a segment is not base64url", "a segment holds a byte that is not base64url, or its length is impossible", "send the token unchanged, without line breaks or spaces")
+	ErrHeader          = define(StepHeader, "header_malformed", 40144, 401, "invalid JWT format: the header is not a JSON object", "the JOSE header is not one strict JSON object within the limits", "mint with a JWT library")
+	ErrAlgorithm       = define(StepHeader, "alg_not_allowed", 40144, 401, "invalid JWT format: alg must be HS256", "alg is missing or not exactly HS256", "sign with HS256 and the key's secret")
+	ErrCritical        = define(StepHeader, "critical_header", 40144, 401, "invalid JWT format: crit is not supported", "the header holds crit (RFC 7515 §4.1.11)", "mint without critical extensions")
+	ErrEmbedded        = define(StepHeader, "embedded_token", 40144, 401, "invalid JWT format: x-ably-token is not supported", "the token carries another one in x-ably-token", "send the inner token itself")
+	ErrType            = define(StepHeader, "typ_not_allowed", 40144, 401, "invalid JWT format: typ is not that of an Ably JWT", "typ is not a string, or names an OAuth access token", "set typ to JWT or leave it out")
+	ErrKidMissing      = define(StepHeader, "kid_missing", 40144, 401, "invalid JWT format: kid is missing", "the header has no kid", "set kid to the key name, appId.keyId")
+	ErrKid             = define(StepHeader, "kid_invalid", 40144, 401, "invalid JWT format: kid is not a key name", "kid is not a string of 1 to 128 bytes", "set kid to the key name, appId.keyId")
+	ErrDuplicateName   = define(StepClaims, "duplicate_name", 40144, 401, "invalid JWT format: a name occurs twice", "a JSON object in the token repeats a name (RFC 7519 §4)", "write every header parameter and claim once")
+	ErrUnknownApp      = define(StepKey, "unknown_app", 40400, 404, "No application found with id specified in key", "the app in kid is not configured here", "check kid, and that the client talks to the right server")
+	ErrUnknownKey      = define(StepKey, "unknown_key", 40400, 401, "No key found with the id specified", "the app is known, the key id is not", "check the key name; a removed key stays unknown")
+	ErrKeyAppUnknown   = define(StepKey, "key_app_unknown", 40101, 401, "Not authorized", "the app in the API key is not configured here", "check the key, and that the client talks to the right server")
+	ErrSecret          = define(StepSignature, "bad_secret", 40101, 401, "Not authorized", "the key is known, its secret differs", "send the key's present secret")
+	ErrSignature       = define(StepSignature, "bad_signature", 40144, 401, "invalid JWT format", "the signature was not made with this key's secret over this header and these claims", "sign with the secret of the key that kid names, byte for byte")
+	ErrKeyDisabled     = define(StepKeyState, "key_disabled", 40130, 401, "key not permitted", "the key is disabled in the configuration", "enable the key or use another one")
+	ErrKeyVerifyOnly   = define(StepKeyState, "key_verify_only", 40130, 401, "key not permitted", "the key is being rotated out: its tokens still verify, the key itself is no longer accepted", "use the new key")
+	ErrKeyRevoked      = define(StepKeyState, "key_revoked", 40131, 401, "key/token status changed (revoke)", "the key is revoked in the configuration", "use another key")
+	ErrKeyExpired      = define(StepKeyState, "key_expired", 40132, 401, "key expired", "the key's not_after has passed", "use another key, or move not_after")
+	ErrClaims          = define(StepClaims, "claims_malformed", 40144, 401, "invalid JWT format: the claims are not a JSON object", "the claims are not one strict JSON object within the limits", "mint with a JWT library")
+	ErrIssuedAtMissing = define(StepTime, "iat_missing", 40144, 400, "Invalid token; iat must be specified", "the claim iat is missing", "set iat to the time of minting, in seconds")
+	ErrExpiryMissing   = define(StepTime, "exp_missing", 40144, 400, "Invalid token; exp must be specified", "the claim exp is missing", "set exp, in seconds")
+	ErrTimeClaim       = define(StepTime, "time_claim_invalid", 40144, 401, "invalid JWT format: iat, exp and nbf must be numbers of seconds", "iat, exp or nbf is not a number from 0 to 2^53", "write times as JSON numbers of seconds (RFC 7519 §2, NumericDate)")
+	ErrTokenExpired    = define(StepTime, "token_expired", 40142, 401, "token expired", "exp has passed; there is no leeway", "mint a new token; check the minting host's clock")
+	ErrExpiryOrder     = define(StepTime, "exp_not_after_iat", 40003, 400, "exp must be later than iat", "exp is not later than iat", "set exp to iat plus the lifetime, both in seconds")
+	ErrIssuedInFuture  = define(StepTime, "issued_in_future", 40144, 401, "invalid JWT format", "iat is more than 60 s ahead of this server's clock", "correct the minting host's clock; iat is in seconds, not milliseconds")
+	ErrNotYetValid     = define(StepTime, "not_yet_valid", 40144, 401, "invalid JWT format", "nbf is more than 60 s ahead of this server's clock", "present the token later, or correct the minting host's clock")
+	ErrTTL             = define(StepTime, "ttl_too_long", 40003, 400, "token ttl exceeds the maximum", "exp - iat is more than 24 h, or 1 h for a key with revocable tokens", "mint shorter tokens and renew them; exp is in seconds, not milliseconds")
+	ErrAblyHeader      = define(StepAblyClaims, "unknown_ably_header", 40003, 400, "unknown header parameter beginning with x-ably-", "a header parameter that begins with x-ably- is not known, so what it restricts would be ignored", "correct its spelling; explain names it and the nearest known one")
+	ErrAblyClaim       = define(StepAblyClaims, "unknown_ably_claim", 40003, 400, "unknown claim beginning with x-ably-", "a claim that begins with x-ably- is not known, so what it restricts would be ignored", "correct its spelling; explain names it and the nearest known one")
+	ErrClaim           = define(StepAblyClaims, "claim_invalid", 40003, 400, "a claim reserved by Ably has a wrong value", "x-ably-token, x-ably-revocation-key, x-ably-clientType or an ably. claim has a wrong type or value", "see docs/terms.md for each claim's form")
+	ErrClientID        = define(StepTokenClientID, "client_id_invalid", 40012, 400, "Invalid token; clientId must be a string of 1 to 256 bytes", "a clientId is not a string of 1 to 256 bytes, holds a control character, or holds * among others", "use a plain identifier; * alone means any")
+	ErrCapability      = define(StepCapability, "capability_invalid", 40003, 400, "invalid x-ably-capability", "the capability is not an object from resource to operations, or holds an unknown operation or a malformed resource", "check it with: portcullis capability lint")
+	ErrCapabilitySize  = define(StepCapability, "capability_too_large", 40003, 400, "invalid x-ably-capability: more than 32 KiB or 1024 resources", "the capability, or what it has in common with the key's, is over the limit", "use wildcards, or split the grant over several tokens")
+	ErrTokenRevoked    = define(StepRevocation, "token_revoked", 40141, 401, "token revoked", "a revocation covers this token", "request a new token")
+	ErrNothingGranted  = define(StepIntersection, "capability_empty", 40160, 401, "operation not permitted with provided capability", "the token's capability and its key's have nothing in common", "ask for resources and operations that the key has")
+
+	ErrClientIDMismatch   = define(StepClientID, "client_id_mismatch", 40102, 401, "Invalid clientId for credentials", "the request names a clientId that the token does not carry", "drop the clientId from the request, or mint the token for it (or for *)")
+	ErrRequestClientID    = define(StepClientID, "request_client_id_invalid", 40012, 400, "invalid clientId", "the clientId of the request is not of 1 to 256 bytes, holds a control character, or holds *", "use a plain identifier")
+	ErrOperationClientID  = define(StepOperation, "operation_client_id_invalid", 40012, 400, "invalid clientId", "a message names a clientId that is not the connection's", "leave the clientId of messages out, or connect with a wildcard token")
+	ErrPresenceClientID   = define(StepOperation, "presence_without_client_id", 91000, 400, "unable to enter presence channel (no clientId)", "presence needs a concrete clientId", "mint the token with x-ably-clientId, or connect with ?clientId=")
+	ErrChannel            = define(StepChannel, "channel_invalid", 40010, 400, "invalid channel name", "the channel name is empty, begins with : or with an unknown qualifier, or holds a control character", "correct the channel name")
+	ErrCapabilityDenied   = define(StepOperation, "capability_denied", 40160, 401, "operation not permitted with provided capability", "no rule of the capability grants this operation on this channel", "grant it in the token and in its key; explain shows every rule")
+	ErrInsecureBasic      = define(StepCredential, "insecure_basic", 40103, 401, "Invalid use of Basic authentication over non-TLS transport", "an API key was sent over a connection without TLS", "use TLS, or tokens; allow_insecure_basic allows keys in the clear")
+	ErrAmbiguous          = define(StepCredential, "ambiguous_credentials", 40000, 400, "bad request: credential or clientId given twice", "a credential or clientId parameter is repeated, or two of them differ", "send each once")
+	ErrAuthorization      = define(StepCredential, "authorization_malformed", 40000, 400, "bad request: Authorization must be Basic or Bearer", "the Authorization header is neither Basic nor Bearer", "send Authorization: Bearer TOKEN or Authorization: Basic KEY")
+	ErrClientIDHeader     = define(StepRequest, "client_id_header_malformed", 40004, 400, "bad request header: X-Ably-ClientId must be base64", "X-Ably-ClientId is not base64", "send the clientId as base64 of its UTF-8")
+	ErrOperationParameter = define(StepRequest, "operation_unknown", 40003, 400, "invalid op: not an operation", "op is not one of the operations of Ably capabilities", "see portcullis capability --help for the operations")
+	ErrChannelParameter   = define(StepRequest, "channel_or_op_missing", 40000, 400, "bad request: channel and op go together", "only one of channel and op is given", "give both, or neither")
+	ErrBadRequest         = define(StepRequest, "bad_request", 40000, 400, "bad request", "the HTTP request is malformed", "send a well-formed request")
+	ErrBody               = define(StepRequest, "body_malformed", 40001, 400, "invalid request body", "the request's body is not what the endpoint takes", "see docs/http.md")
+	ErrBodyTooLarge       = define(StepRequest, "body_too_large", 40009, 413, "request body too large", "the request's body is over the endpoint's limit", "send less")
+	ErrHeaderTooLarge     = define(StepRequest, "header_too_large", 40000, 431, "bad request: header block too large", "the request's head is over 16 KiB", "send the token once, and shorter headers")
+	ErrNotFound           = define(StepRequest, "not_found", 40400, 404, "not found", "no endpoint has this path", "see docs/http.md")
+	ErrMethod             = define(StepRequest, "method_not_allowed", 40500, 405, "method not allowed", "the endpoint does not take this method", "see docs/http.md")
+	ErrTimeout            = define(StepRequest, "request_timeout", 40000, 408, "bad request: not received in time", "the request did not arrive in time", "send requests without pausing")
+	ErrInternal           = define(StepService, "internal", 50000, 500, "internal error", "a defect in the server", "report it, with the log line")
+	ErrOverloaded         = define(StepService, "overloaded", 50004, 503, "overloaded", "the server sheds load", "retry after the time that Retry-After gives")
+)
+
+func define(step Step, reason Reason, code, status int, message, cause, fix string) *ErrorInfo {
+	return &ErrorInfo{Code: code, StatusCode: status, Message: message, reason: reason, step: step, cause: cause, fix: fix}
+}
+
+// Errors returns the whole table, in the order of docs/errors.md.
+func Errors() []*ErrorInfo {
+	return []*ErrorInfo{
+		ErrNoCredentials, ErrMalformedKey, ErrMalformedToken, ErrTokenTooLong, ErrAblyToken, ErrInsecureBasic, ErrAmbiguous, ErrAuthorization,
+		ErrSegments, ErrPadding, ErrAlphabet, ErrTrailingBits, ErrBase64,
+		ErrHeader, ErrAlgorithm, ErrCritical, ErrEmbedded, ErrType, ErrKidMissing, ErrKid, ErrDuplicateName,
+		ErrUnknownApp, ErrUnknownKey, ErrKeyAppUnknown, ErrSecret, ErrSignature,
+		ErrKeyDisabled, ErrKeyVerifyOnly, ErrKeyRevoked, ErrKeyExpired,
+		ErrClaims, ErrIssuedAtMissing, ErrExpiryMissing, ErrTimeClaim, ErrTokenExpired, ErrExpiryOrder, ErrIssuedInFuture, ErrNotYetValid, ErrTTL,
+		ErrAblyHeader, ErrAblyClaim, ErrClaim, ErrClientID, ErrCapability, ErrCapabilitySize, ErrTokenRevoked, ErrNothingGranted,
+		ErrClientIDMismatch, ErrRequestClientID, ErrChannel, ErrCapabilityDenied, ErrPresenceClientID, ErrOperationClientID,
+		ErrClientIDHeader, ErrOperationParameter, ErrChannelParameter, ErrBadRequest, ErrBody, ErrBodyTooLarge, ErrHeaderTooLarge,
+		ErrNotFound, ErrMethod, ErrTimeout, ErrInternal, ErrOverloaded,
+	}
+}

@@ -1,0 +1,297 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"portcullis/capability"
+	"portcullis/internal/base64url"
+	"portcullis/internal/jsonscan"
+	"portcullis/internal/nearest"
+)
+
+// Outcome is how a check went.
+type Outcome uint8
+
+// The outcomes.
+const (
+	NotReached Outcome = iota
+	Passed
+	Failed
+)
+
+// Check is one check of an explained verdict.
+type Check struct {
+	Step    Step
+	Outcome Outcome
+	Detail  string // what was looked at, for people; never a secret or a signature
+}
+
+// Explanation is a verdict with all its checks, in the order in which they were
+// taken. It is for operators: it says more than a client should be told.
+type Explanation struct {
+	Checks []Check
+	Err    *ErrorInfo // nil when the credential is good
+	Grant  Grant      // what it grants then
+}
+
+// tokenSteps are the steps of verifying a token, keySteps those of an API key.
+var (
+	tokenSteps = []Step{
+		StepCredential, StepHeader, StepKey, StepSignature, StepKeyState, StepClaims, StepTime,
+		StepAblyClaims, StepTokenClientID, StepCapability, StepRevocation, StepIntersection,
+	}
+	keySteps = []Step{StepCredential, StepKey, StepSignature, StepKeyState}
+)
+
+// ExplainToken verifies a token as VerifyToken does, by the same steps, and says
+// of each how it went. It neither asks nor fills the cache.
+func (v *Verifier) ExplainToken(token []byte, now UnixMilli) *Explanation {
+	x := new(Explanation)
+	s := new(scratch)
+	var err error = ErrTokenTooLong
+	if len(token) <= MaxTokenBytes {
+		_, err = v.verifyJWT(&x.Grant, s, token, now)
+	}
+	e := explainer{v: v, s: s, g: &x.Grant, token: token, now: now}
+	x.fill(tokenSteps, s.step, err, e.detail)
+	return x
+}
+
+// ExplainKey is ExplainToken for an API key.
+func (v *Verifier) ExplainKey(key []byte, now UnixMilli) *Explanation {
+	x := new(Explanation)
+	err := v.VerifyKey(&x.Grant, key, now)
+	at := StepKeyState
+	if info, ok := err.(*ErrorInfo); ok {
+		at = info.step
+	}
+	name, _, _ := splitKey(key)
+	x.fill(keySteps, at, err, func(step Step) string {
+		switch step {
+		case StepCredential:
+			return fmt.Sprintf("API key, %d bytes", len(key))
+		case StepKey:
+			return quote(name)
+		case StepSignature:
+			return "the secret is the key's"
+		default:
+			return "active"
+		}
+	})
+	return x
+}
+
+// fill lists the steps: those before at have passed, and at is where err, if
+// any, was found.
+func (x *Explanation) fill(steps []Step, at Step, err error, detail func(Step) string) {
+	failed := false
+	for _, step := range steps {
+		c := Check{Step: step}
+		switch {
+		case failed:
+		case err != nil && step == at:
+			x.Err = err.(*ErrorInfo)
+			c.Outcome, failed = Failed, true
+			c.Detail = x.Err.cause
+			if more := detail(step); more != "" {
+				c.Detail += ": " + more
+			}
+		default:
+			c.Outcome, c.Detail = Passed, detail(step)
+		}
+		x.Checks = append(x.Checks, c)
+	}
+	if x.Err != nil {
+		x.Grant.verified = verified{}
+	}
+}
+
+// Add appends a check that another package has taken on the Grant, so that one
+// list tells the whole admission. After a failed check further ones are not
+// reached.
+func (x *Explanation) Add(step Step, err *ErrorInfo, detail string) {
+	c := Check{Step: step, Outcome: Passed, Detail: detail}
+	switch {
+	case x.Err != nil:
+		c = Check{Step: step}
+	case err != nil:
+		x.Err = err
+		c.Outcome, c.Detail = Failed, err.cause
+		if detail != "" {
+			c.Detail += ": " + detail
+		}
+	}
+	x.Checks = append(x.Checks, c)
+}
+
+// explainer finds what to say about the steps of one token.
+type explainer struct {
+	v     *Verifier
+	s     *scratch
+	g     *Grant
+	token []byte
+	now   UnixMilli
+}
+
+// detail says what a step looked at. It is asked only for steps that were taken.
+func (e *explainer) detail(step Step) string {
+	switch step {
+	case StepCredential:
+		return fmt.Sprintf("%d segments, %d bytes", bytes.Count(e.token, []byte{'.'})+1, len(e.token))
+	case StepHeader:
+		return e.header()
+	case StepKey:
+		return "kid " + quote(e.kid())
+	case StepSignature:
+		return "HMAC-SHA256 over header and claims"
+	case StepKeyState:
+		if notAfter := e.g.key.NotAfter; notAfter != 0 {
+			return fmt.Sprintf("%s, good until %s", e.g.key.State, notAfter.Time().Format(time.RFC3339))
+		}
+		return e.g.key.State.String()
+	case StepClaims:
+		return "names: " + strings.Join(e.names(1), ", ")
+	case StepTime:
+		return e.times()
+	case StepAblyClaims:
+		return e.ablyClaims()
+	case StepTokenClientID:
+		if e.g.kind == Anonymous {
+			return "none, the token is anonymous"
+		}
+		return fmt.Sprintf("%s %s", e.g.kind, quote(e.g.Identity().AppendClientID(nil)))
+	case StepCapability:
+		if e.g.claimed == nil {
+			return "none claimed, so all that the key has"
+		}
+		return e.g.claimed.String()
+	case StepRevocation:
+		return "none applies"
+	}
+	if e.g.claimed == nil {
+		return e.g.key.whole.text
+	}
+	return fmt.Sprintf("key has %s, in common: %s", e.g.key.whole.text, capability.Intersect(e.g.claimed, e.g.key.Capability))
+}
+
+// segment decodes the nth segment of the token, nil when it cannot.
+func (e *explainer) segment(n int) []byte {
+	segments := bytes.Split(e.token, []byte{'.'})
+	if n >= len(segments) {
+		return nil
+	}
+	text, err := base64url.AppendDecode(nil, segments[n])
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// members calls f for every member of the nth segment, as far as it is JSON.
+func (e *explainer) members(n int, f func(name []byte, v jsonscan.Value)) {
+	var s jsonscan.Scanner
+	s.Reset(e.segment(n), 0)
+	for s.Next() {
+		f(s.Name(), s.Value())
+	}
+}
+
+func (e *explainer) names(n int) (names []string) {
+	e.members(n, func(name []byte, _ jsonscan.Value) { names = append(names, quote(name)) })
+	return names
+}
+
+func (e *explainer) header() string {
+	var parts []string
+	e.members(0, func(name []byte, v jsonscan.Value) {
+		switch string(name) {
+		case "alg", "typ", "kid":
+			parts = append(parts, fmt.Sprintf("%s %s", name, quote(v.Text)))
+		default:
+			parts = append(parts, quote(name))
+		}
+	})
+	return strings.Join(parts, ", ")
+}
+
+func (e *explainer) kid() (kid []byte) {
+	e.members(0, func(name []byte, v jsonscan.Value) {
+		if string(name) == "kid" {
+			kid = jsonscan.AppendUnescaped(nil, v.Text)
+		}
+	})
+	return kid
+}
+
+func (e *explainer) times() string {
+	var parts []string
+	e.members(1, func(name []byte, v jsonscan.Value) {
+		switch string(name) {
+		case "iat", "exp", "nbf":
+			at, ok := date(v)
+			if !ok {
+				parts = append(parts, fmt.Sprintf("%s is %s", name, quote(v.Text)))
+				return
+			}
+			part := fmt.Sprintf("%s %s", name, distance(at, e.now))
+			if at > 100*e.now {
+				part += " (milliseconds instead of seconds?)"
+			}
+			parts = append(parts, part)
+		}
+	})
+	return strings.Join(parts, ", ") + fmt.Sprintf("; no leeway on exp, %s on iat and nbf", ClockSkew)
+}
+
+// distance says how far at is from now, as people do.
+func distance(at, now UnixMilli) string {
+	if at > now {
+		return "in " + (at.Sub(now)).Round(time.Millisecond).String()
+	}
+	return now.Sub(at).Round(time.Millisecond).String() + " ago"
+}
+
+var (
+	knownClaims  = []string{claimCapability, claimClientID, claimRevocationKey, claimClientType, claimEmbedded}
+	knownHeaders = []string{claimEmbedded}
+)
+
+// ablyClaims lists the names that Ably reserves; those that are not known with
+// the nearest that is.
+func (e *explainer) ablyClaims() string {
+	var parts []string
+	for segment, known := range [][]string{knownHeaders, knownClaims} {
+		e.members(segment, func(name []byte, _ jsonscan.Value) {
+			switch {
+			case !bytes.HasPrefix(name, ablyPrefix) && !bytes.HasPrefix(name, []byte("ably.")):
+			case slices.Contains(known, string(name)) || !bytes.HasPrefix(name, ablyPrefix):
+				parts = append(parts, quote(name))
+			default:
+				part := quote(name) + " is not known"
+				if near := nearest.Name(string(name), known); near != "" {
+					part += fmt.Sprintf(" (did you mean %s?)", near)
+				}
+				parts = append(parts, part)
+			}
+		})
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// maxQuoted bounds what is quoted of input.
+const maxQuoted = 64
+
+// quote makes input harmless to print.
+func quote(text []byte) string {
+	if len(text) > maxQuoted {
+		return fmt.Sprintf("%q…", text[:maxQuoted])
+	}
+	return fmt.Sprintf("%q", text)
+}

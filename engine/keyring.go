@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"portcullis/capability"
+	"portcullis/internal/hs256"
+)
+
+// keyring is one immutable snapshot of all keys.
+type keyring struct {
+	keys map[string]*keyRecord
+	apps map[string]struct{}
+}
+
+// keyRecord is one configured key, prepared. It is immutable but for what is
+// atomic: when the configuration changes the key, a new record takes its place.
+type keyRecord struct {
+	Key
+	mac        *hs256.Key
+	secretHash [sha256.Size]byte
+	whole      *effective // the key's own capability
+	maxTTL     UnixMilli
+
+	// retired says that another record, or none, has taken this one's place:
+	// what the cache keeps of it no longer counts.
+	retired  atomic.Bool
+	ledger   *ledger
+	interned internTable
+}
+
+// ledger is what outlives a change of a key's configuration.
+type ledger struct {
+	revocations atomic.Pointer[revocationSet]
+	cachedBytes atomic.Int64
+}
+
+// keyStore holds the present keyring and replaces it.
+type keyStore struct {
+	ring    atomic.Pointer[keyring]
+	mu      sync.Mutex // serialises replace and ledgerOf
+	ledgers map[string]*ledger
+}
+
+// replace makes keys the present ones, all of them or none. Records of keys that
+// have not changed stay, and with them what is cached.
+func (s *keyStore) replace(keys []Key, o *Options) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := &keyring{keys: make(map[string]*keyRecord, len(keys)), apps: make(map[string]struct{})}
+	old := s.ring.Load()
+	for i := range keys {
+		k := keys[i]
+		if err := k.validate(o.AllowWeakSecrets); err != nil {
+			return fmt.Errorf("engine: key %d (%q): %w", i, k.Name, err)
+		}
+		if next.keys[k.Name] != nil {
+			return fmt.Errorf("engine: key %d (%q): %w", i, k.Name, errDuplicateKey)
+		}
+		record := s.prepare(k, o)
+		if old != nil && old.keys[k.Name].same(record) {
+			record = old.keys[k.Name]
+		}
+		next.keys[k.Name] = record
+		next.apps[string(appOf([]byte(k.Name)))] = struct{}{}
+	}
+	s.ring.Store(next)
+	if old != nil {
+		for name, record := range old.keys {
+			if next.keys[name] != record {
+				record.retired.Store(true)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *keyStore) prepare(k Key, o *Options) *keyRecord {
+	if k.Capability == nil {
+		k.Capability = everyChannel
+	} else {
+		k.Capability = k.Capability.Clone()
+	}
+	r := &keyRecord{
+		Key:        k,
+		mac:        hs256.NewKey([]byte(k.Secret)),
+		secretHash: sha256.Sum256([]byte(k.Secret)),
+		whole:      newEffective(k.Capability),
+		maxTTL:     UnixMilli(o.MaxTTL.Milliseconds()),
+		ledger:     s.ledgerOf(k.Name),
+	}
+	if k.RevocableTokens {
+		r.maxTTL = min(r.maxTTL, UnixMilli(o.RevocableMaxTTL.Milliseconds()))
+	}
+	return r
+}
+
+// ledgerOf returns the ledger of the key of that name. The caller holds mu.
+func (s *keyStore) ledgerOf(name string) *ledger {
+	l := s.ledgers[name]
+	if l == nil {
+		l = new(ledger)
+		l.revocations.Store(noRevocations)
+		if s.ledgers == nil {
+			s.ledgers = make(map[string]*ledger)
+		}
+		s.ledgers[name] = l
+	}
+	return l
+}
+
+// same says whether two records stand for the same configuration.
+func (r *keyRecord) same(other *keyRecord) bool {
+	return r != nil && r.Secret == other.Secret && r.RevocableTokens == other.RevocableTokens &&
+		r.State == other.State && r.NotAfter == other.NotAfter && r.whole.text == other.whole.text
+}
+
+// usable says why the key is good for nothing at now, or nil.
+func (r *keyRecord) usable(now UnixMilli) *ErrorInfo {
+	switch {
+	case r.State == Disabled:
+		return ErrKeyDisabled
+	case r.State == Revoked:
+		return ErrKeyRevoked
+	case r.NotAfter != 0 && now >= r.NotAfter:
+		return ErrKeyExpired
+	}
+	return nil
+}
+
+// everyChannel is the capability of a key that is configured without one.
+var everyChannel = func() *capability.Set {
+	s, err := capability.Parse([]byte(`{"*":["*"]}`))
+	if err != nil {
+		panic(err)
+	}
+	return s
+}()

@@ -1,0 +1,194 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"sync"
+	"time"
+
+	"portcullis/capability"
+	"portcullis/internal/hs256"
+	"portcullis/internal/jsonscan"
+)
+
+// Limits on tokens. The times are Ably's.
+const (
+	MaxTokenBytes          = 8 << 10
+	DefaultMaxTTL          = 24 * time.Hour
+	DefaultRevocableMaxTTL = time.Hour
+	// ClockSkew is how far iat and nbf may be ahead. exp has no leeway.
+	ClockSkew = time.Minute
+)
+
+// UnknownAblyClaims says what becomes of a token with a claim or header
+// parameter that begins with x-ably- and is not known.
+type UnknownAblyClaims uint8
+
+// The choices. An unknown claim is most often a misspelt one, and a misspelt
+// x-ably-capability would mean the key's full rights, so refusing is the default.
+const (
+	RefuseUnknown UnknownAblyClaims = iota
+	WarnUnknown                     // admit, Grant.HasUnknownClaims is true
+	IgnoreUnknown                   // admit
+)
+
+// Options are what a Verifier is made from. The zero value knows no key, has no
+// cache and follows Ably's limits.
+type Options struct {
+	Keys              []Key
+	CacheBytes        int64         // memory for verified tokens; 0 means no cache and no goroutine
+	MaxTTL            time.Duration // 0 means DefaultMaxTTL
+	RevocableMaxTTL   time.Duration // 0 means DefaultRevocableMaxTTL
+	UnknownAblyClaims UnknownAblyClaims
+	AllowWeakSecrets  bool // accept secrets that are short or known to everybody
+}
+
+// Verifier verifies credentials against the present keys. It is safe for
+// concurrent use.
+type Verifier struct {
+	options Options
+	keys    keyStore
+	cache   *tokenCache // nil when there is none
+	scratch sync.Pool   // of *scratch
+	dummy   *hs256.Key  // what an unknown key's signature is computed with
+}
+
+// scratch is what one verification works in.
+type scratch struct {
+	mac     hs256.Scratch
+	scanner jsonscan.Scanner
+	parser  capability.Parser
+	header  []byte // the decoded JOSE header
+	claims  claims
+	step    Step // the step that is being taken
+}
+
+// NewVerifier returns a Verifier for o, or an error that names what is wrong.
+func NewVerifier(o Options) (*Verifier, error) {
+	if o.MaxTTL < 0 || o.RevocableMaxTTL < 0 || o.CacheBytes < 0 {
+		return nil, errors.New("engine: negative limit")
+	}
+	if o.MaxTTL == 0 {
+		o.MaxTTL = DefaultMaxTTL
+	}
+	if o.RevocableMaxTTL == 0 {
+		o.RevocableMaxTTL = DefaultRevocableMaxTTL
+	}
+	v := &Verifier{
+		options: o,
+		scratch: sync.Pool{New: func() any { return new(scratch) }},
+		dummy:   hs256.NewKey(nil),
+	}
+	if err := v.keys.replace(o.Keys, &v.options); err != nil {
+		return nil, err
+	}
+	v.options.Keys = nil
+	if o.CacheBytes > 0 {
+		var err error
+		if v.cache, err = newTokenCache(o.CacheBytes); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// ReplaceKeys makes keys the present ones, all of them or, after an error, none.
+// Verdicts that begin after it has returned know the new keys only.
+func (v *Verifier) ReplaceKeys(keys []Key) error { return v.keys.replace(keys, &v.options) }
+
+// KeyCounts returns how many keys there are in each state.
+func (v *Verifier) KeyCounts() map[KeyState]int {
+	counts := make(map[KeyState]int)
+	for _, k := range v.keys.ring.Load().keys {
+		counts[k.State]++
+	}
+	return counts
+}
+
+// CachedBytes returns how much memory the cached tokens take.
+func (v *Verifier) CachedBytes() int64 {
+	if v.cache == nil {
+		return 0
+	}
+	return v.cache.bytes.Load()
+}
+
+// Close stops the cache. A closed Verifier still verifies, without one.
+func (v *Verifier) Close() {
+	if v.cache != nil {
+		v.cache.close()
+	}
+}
+
+// VerifyToken verifies an Ably JWT in compact serialization and puts what it
+// grants into dst. After an error, always an *[ErrorInfo], dst denies everything.
+// It allocates nothing, unless it adds the token to the cache.
+func (v *Verifier) VerifyToken(dst *Grant, token []byte, now UnixMilli) error {
+	dst.verified, dst.cacheHit = verified{}, false
+	if len(token) > MaxTokenBytes {
+		return ErrTokenTooLong
+	}
+	if v.cache != nil {
+		if entry := v.cache.get(token); entry != nil {
+			if usable, err := entry.check(now); err != nil {
+				return err
+			} else if usable {
+				dst.verified, dst.cacheHit = entry.verified, true
+				return nil
+			}
+		}
+	}
+	s := v.scratch.Get().(*scratch)
+	verdict, err := v.verifyJWT(dst, s, token, now)
+	v.scratch.Put(s)
+	if err != nil {
+		dst.verified = verified{}
+		return err
+	}
+	if v.cache != nil {
+		v.cache.put(token, dst, verdict)
+	}
+	return nil
+}
+
+// VerifyKey verifies an API key, appId.keyId:secret, and puts what it grants
+// into dst. After an error, always an *[ErrorInfo], dst denies everything. It
+// allocates nothing, and no cache ever holds a key.
+func (v *Verifier) VerifyKey(dst *Grant, key []byte, now UnixMilli) error {
+	dst.verified, dst.cacheHit = verified{}, false
+	record, err := v.verifyKey(key, now)
+	if err != nil {
+		return err
+	}
+	dst.verified = verified{key: record, kind: Wildcard}
+	return nil
+}
+
+func (v *Verifier) verifyKey(key []byte, now UnixMilli) (*keyRecord, *ErrorInfo) {
+	name, secret, ok := splitKey(key)
+	if !ok {
+		return nil, ErrMalformedKey
+	}
+	// Hashing both sides makes the comparison independent of the lengths, and an
+	// unknown key costs what a wrong secret costs.
+	sum := sha256.Sum256(secret)
+	ring := v.keys.ring.Load()
+	record := ring.keys[string(name)]
+	if record == nil {
+		if _, known := ring.apps[string(appOf(name))]; known {
+			return nil, ErrUnknownKey
+		}
+		return nil, ErrKeyAppUnknown
+	}
+	if subtle.ConstantTimeCompare(sum[:], record.secretHash[:]) != 1 {
+		return nil, ErrSecret
+	}
+	if record.State == VerifyOnly {
+		return nil, ErrKeyVerifyOnly
+	}
+	if err := record.usable(now); err != nil {
+		return nil, err
+	}
+	return record, nil
+}

@@ -36,6 +36,14 @@ type keyRecord struct {
 type ledger struct {
 	revocations atomic.Pointer[revocationSet]
 	cachedBytes atomic.Int64
+	lastUsed    atomic.Int64 // UnixMilli
+}
+
+// use notes that a credential of the key was admitted, once a second at most.
+func (l *ledger) use(now UnixMilli) {
+	if last := l.lastUsed.Load(); int64(now) >= last+1000 {
+		l.lastUsed.Store(int64(now))
+	}
 }
 
 // keyStore holds the present keyring and replaces it.

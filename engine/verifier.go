@@ -97,13 +97,21 @@ func NewVerifier(o Options) (*Verifier, error) {
 // Verdicts that begin after it has returned know the new keys only.
 func (v *Verifier) ReplaceKeys(keys []Key) error { return v.keys.replace(keys, &v.options) }
 
-// KeyCounts returns how many keys there are in each state.
-func (v *Verifier) KeyCounts() map[KeyState]int {
-	counts := make(map[KeyState]int)
-	for _, k := range v.keys.ring.Load().keys {
-		counts[k.State]++
+// KeyStatus is what there is to tell about a key.
+type KeyStatus struct {
+	Name     string
+	State    KeyState
+	LastUsed UnixMilli // when a credential of the key was last admitted, to the second; 0 means never
+}
+
+// KeyStatuses tells about every key, in no order.
+func (v *Verifier) KeyStatuses() []KeyStatus {
+	ring := v.keys.ring.Load()
+	statuses := make([]KeyStatus, 0, len(ring.keys))
+	for name, k := range ring.keys {
+		statuses = append(statuses, KeyStatus{name, k.State, UnixMilli(k.ledger.lastUsed.Load())})
 	}
-	return counts
+	return statuses
 }
 
 // CachedBytes returns how much memory the cached tokens take.
@@ -135,6 +143,7 @@ func (v *Verifier) VerifyToken(dst *Grant, token []byte, now UnixMilli) error {
 				return err
 			} else if usable {
 				dst.verified, dst.cacheHit = entry.verified, true
+				entry.key.ledger.use(now)
 				return nil
 			}
 		}
@@ -146,6 +155,7 @@ func (v *Verifier) VerifyToken(dst *Grant, token []byte, now UnixMilli) error {
 		dst.verified = verified{}
 		return err
 	}
+	dst.key.ledger.use(now)
 	if v.cache != nil {
 		v.cache.put(token, dst, verdict)
 	}
@@ -162,6 +172,7 @@ func (v *Verifier) VerifyKey(dst *Grant, key []byte, now UnixMilli) error {
 		return err
 	}
 	dst.verified = verified{key: record, kind: Wildcard}
+	record.ledger.use(now)
 	return nil
 }
 

@@ -1,0 +1,150 @@
+package server
+
+import (
+	"time"
+
+	"github.com/segmentio/encoding/json"
+	"github.com/tinylib/msgp/msgp"
+	"github.com/valyala/fasthttp"
+
+	"portcullis/admission"
+	"portcullis/capability"
+	"portcullis/engine"
+)
+
+// work is what one request works in.
+type work struct {
+	grant      engine.Grant
+	session    admission.Session
+	credential []byte // decoded from a header
+	clientID   []byte // decoded from a header
+	text       []byte
+	answer     admitted
+}
+
+// admitted is the body of a positive verdict.
+type admitted struct {
+	Admitted   bool   `json:"admitted"`
+	KeyName    string `json:"keyName"`
+	ClientID   string `json:"clientId,omitempty"` // "*" for any; left out when anonymous
+	Capability string `json:"capability"`         // canonical JSON text, as in Ably's TokenDetails
+	Issued     int64  `json:"issued,omitempty"`   // milliseconds; left out for an API key
+	Expires    int64  `json:"expires,omitempty"`
+}
+
+// admit answers GET and POST /v1/admit.
+func (s *Server) admit(ctx *fasthttp.RequestCtx) {
+	start := time.Now()
+	w := s.work.Get().(*work)
+	refused := s.infoOf(s.decide(ctx, w))
+	if refused != nil {
+		s.refuse(ctx, refused)
+	} else {
+		s.writeAdmitted(ctx, w)
+	}
+	s.metrics.decided(surfaceAdmit, refused, time.Since(start))
+	s.work.Put(w)
+}
+
+// decide takes every step from the request to the verdict.
+func (s *Server) decide(ctx *fasthttp.RequestCtx, w *work) error {
+	channel, op, err := findOperation(ctx)
+	if err != nil {
+		return err
+	}
+	var peer admission.Peer
+	if peer.ClientID, err = findClientID(ctx, &w.clientID); err != nil {
+		return err
+	}
+	c, err := findCredential(ctx, &w.credential)
+	if err != nil {
+		return err
+	}
+	if err := s.verify(ctx, w, c); err != nil {
+		return err
+	}
+	if err := admission.Admit(&w.session, &w.grant, peer); err != nil {
+		return err
+	}
+	if op != 0 {
+		return w.session.Authorize(channel, op)
+	}
+	return nil
+}
+
+func (s *Server) verify(ctx *fasthttp.RequestCtx, w *work, c credential) error {
+	now := s.now()
+	if c.isKey {
+		if !s.options.AllowInsecureBasic && !ctx.IsTLS() {
+			return engine.ErrInsecureBasic
+		}
+		return s.verifier.VerifyKey(&w.grant, c.text, now)
+	}
+	err := s.verifier.VerifyToken(&w.grant, c.text, now)
+	s.metrics.lookedUp(w.grant.FromCache())
+	return err
+}
+
+// findOperation returns the channel and the operation that a request asks about,
+// 0 when it asks about none.
+func findOperation(ctx *fasthttp.RequestCtx) (channel []byte, op capability.Op, err error) {
+	channel, hasChannel, err := oneOf(ctx, "channel")
+	if err != nil {
+		return nil, 0, err
+	}
+	name, hasOp, err := oneOf(ctx, "op")
+	if err != nil {
+		return nil, 0, err
+	}
+	if hasOp {
+		if op = capability.ParseOp(name); op == 0 || op == capability.All {
+			return nil, 0, engine.ErrOperationParameter
+		}
+	}
+	// Presence without a clientId is refused whatever the channel.
+	if hasChannel != hasOp && op != capability.Presence {
+		return nil, 0, engine.ErrChannelParameter
+	}
+	return channel, op, nil
+}
+
+func (s *Server) writeAdmitted(ctx *fasthttp.RequestCtx, w *work) {
+	w.text = w.grant.AppendCapability(w.text[:0])
+	split := len(w.text)
+	w.text = w.session.Identity().AppendClientID(w.text)
+	w.answer = admitted{
+		Admitted: true, KeyName: w.grant.KeyName(), ClientID: string(w.text[split:]), Capability: string(w.text[:split]),
+		Issued: int64(w.grant.Issued()), Expires: int64(w.grant.Expires()),
+	}
+	f := formatOf(ctx)
+	ctx.Response.Header.SetContentTypeBytes(contentTypes[f])
+	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
+	if f == formatMsgpack {
+		w.text = w.answer.appendMsgpack(w.text[:0])
+	} else {
+		w.text, _ = json.Append(w.text[:0], &w.answer, 0) // of strings and integers only: it cannot fail
+	}
+	ctx.Response.SetBody(w.text)
+}
+
+func (a *admitted) appendMsgpack(b []byte) []byte {
+	size := uint32(3)
+	if a.ClientID != "" {
+		size++
+	}
+	if a.Expires != 0 {
+		size += 2
+	}
+	b = msgp.AppendMapHeader(b, size)
+	b = msgp.AppendBool(msgp.AppendString(b, "admitted"), a.Admitted)
+	b = msgp.AppendString(msgp.AppendString(b, "keyName"), a.KeyName)
+	if a.ClientID != "" {
+		b = msgp.AppendString(msgp.AppendString(b, "clientId"), a.ClientID)
+	}
+	b = msgp.AppendString(msgp.AppendString(b, "capability"), a.Capability)
+	if a.Expires != 0 {
+		b = msgp.AppendInt64(msgp.AppendString(b, "issued"), a.Issued)
+		b = msgp.AppendInt64(msgp.AppendString(b, "expires"), a.Expires)
+	}
+	return b
+}

@@ -1,0 +1,103 @@
+package server
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"portcullis/engine"
+)
+
+// surface is where a decision was asked for.
+type surface uint8
+
+const (
+	surfaceAdmit surface = iota
+	surfaceCount
+)
+
+var surfaceNames = [surfaceCount]string{"admit"}
+
+// metrics are the Server's numbers. Every label value is of a closed set and
+// every counter is made at start, so a decision costs no look-up by text.
+type metrics struct {
+	registry  *prometheus.Registry
+	decisions [surfaceCount]map[*engine.ErrorInfo]prometheus.Counter // nil is the admitted ones
+	duration  [surfaceCount]prometheus.Observer
+	hits      prometheus.Counter
+	misses    prometheus.Counter
+}
+
+func newMetrics(version string, v *engine.Verifier) *metrics {
+	m := &metrics{registry: prometheus.NewRegistry()}
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "portcullis_build_info", Help: "1, with the version of the running program.",
+	}, []string{"version", "goversion"})
+	build.WithLabelValues(version, runtime.Version()).Set(1)
+
+	decisions := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portcullis_decisions_total", Help: "Admission decisions, by where they were asked for, verdict and reason of refusal.",
+	}, []string{"surface", "result", "reason"})
+	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "portcullis_decision_duration_seconds", Help: "Time from reading a request to its written answer.",
+		Buckets: []float64{1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1},
+	}, []string{"surface"})
+	for i, name := range surfaceNames {
+		m.duration[i] = duration.WithLabelValues(name)
+		m.decisions[i] = map[*engine.ErrorInfo]prometheus.Counter{nil: decisions.WithLabelValues(name, "admitted", "")}
+		for _, info := range engine.Errors() {
+			m.decisions[i][info] = decisions.WithLabelValues(name, "refused", string(info.Reason()))
+		}
+	}
+
+	lookups := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portcullis_cache_lookups_total", Help: "Tokens looked up in the cache of verified tokens.",
+	}, []string{"result"})
+	m.hits, m.misses = lookups.WithLabelValues("hit"), lookups.WithLabelValues("miss")
+	bytes := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "portcullis_cache_bytes", Help: "Memory taken by cached tokens.",
+	}, func() float64 { return float64(v.CachedBytes()) })
+	m.registry.MustRegister(build, decisions, duration, lookups, bytes, keyCollector{v})
+	return m
+}
+
+// decided counts one decision; refused is nil for an admission.
+func (m *metrics) decided(at surface, refused *engine.ErrorInfo, took time.Duration) {
+	m.decisions[at][refused].Inc()
+	m.duration[at].Observe(took.Seconds())
+}
+
+func (m *metrics) lookedUp(hit bool) {
+	if hit {
+		m.hits.Inc()
+	} else {
+		m.misses.Inc()
+	}
+}
+
+// keyCollector reports the keys as they are when somebody looks.
+type keyCollector struct{ v *engine.Verifier }
+
+var (
+	keysDesc     = prometheus.NewDesc("portcullis_keys", "Configured keys by state.", []string{"state"}, nil)
+	lastUsedDesc = prometheus.NewDesc("portcullis_key_last_used_timestamp_seconds", "When a credential of the key was last admitted, to the second.", []string{"key_name"}, nil)
+)
+
+func (c keyCollector) Describe(ch chan<- *prometheus.Desc) { ch <- keysDesc; ch <- lastUsedDesc }
+
+func (c keyCollector) Collect(ch chan<- prometheus.Metric) {
+	counts := map[engine.KeyState]int{engine.Active: 0, engine.VerifyOnly: 0, engine.Disabled: 0, engine.Revoked: 0}
+	for _, k := range c.v.KeyStatuses() {
+		counts[k.State]++
+		if k.LastUsed != 0 {
+			ch <- prometheus.MustNewConstMetric(lastUsedDesc, prometheus.GaugeValue, float64(k.LastUsed)/1000, k.Name)
+		}
+	}
+	for state, n := range counts {
+		ch <- prometheus.MustNewConstMetric(keysDesc, prometheus.GaugeValue, float64(n), state.String())
+	}
+}

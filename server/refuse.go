@@ -1,0 +1,91 @@
+package server
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/segmentio/encoding/json"
+	"github.com/tinylib/msgp/msgp"
+	"github.com/valyala/fasthttp"
+
+	"portcullis/engine"
+)
+
+// refusal is one ErrorInfo as it goes over the wire.
+type refusal struct {
+	bodies        [formatCount][]byte
+	code, message []byte // the error headers
+}
+
+// refusals holds every ErrorInfo, encoded once.
+var refusals = func() map[*engine.ErrorInfo]*refusal {
+	all := make(map[*engine.ErrorInfo]*refusal)
+	for _, info := range engine.Errors() {
+		all[info] = encodeRefusal(info)
+	}
+	return all
+}()
+
+func encodeRefusal(info *engine.ErrorInfo) *refusal {
+	href := "https://help.ably.io/error/" + strconv.Itoa(info.Code)
+	type body struct {
+		Code       int    `json:"code"`
+		StatusCode int    `json:"statusCode"`
+		Message    string `json:"message"`
+		Href       string `json:"href"`
+	}
+	text, err := json.Marshal(map[string]body{"error": {info.Code, info.StatusCode, info.Message, href}})
+	if err != nil {
+		panic(err)
+	}
+	r := &refusal{code: strconv.AppendInt(nil, int64(info.Code), 10), message: []byte(info.Message)}
+	r.bodies[formatJSON] = text
+
+	b := msgp.AppendMapHeader(nil, 1)
+	b = msgp.AppendMapHeader(msgp.AppendString(b, "error"), 4)
+	b = msgp.AppendInt(msgp.AppendString(b, "code"), info.Code)
+	b = msgp.AppendInt(msgp.AppendString(b, "statusCode"), info.StatusCode)
+	b = msgp.AppendString(msgp.AppendString(b, "message"), info.Message)
+	r.bodies[formatMsgpack] = msgp.AppendString(msgp.AppendString(b, "href"), href)
+	return r
+}
+
+// Names of headers, written as Ably writes them.
+const (
+	headerErrorCode    = "X-Ably-Errorcode"
+	headerErrorMessage = "X-Ably-Errormessage"
+	headerClientID     = "X-Ably-ClientId"
+)
+
+// infoOf returns why a request is refused, nil when it is not. Every error that
+// can be met is an *engine.ErrorInfo; anything else is a defect of ours.
+func (s *Server) infoOf(err error) *engine.ErrorInfo {
+	if err == nil {
+		return nil
+	}
+	info, ok := err.(*engine.ErrorInfo)
+	if !ok {
+		s.log.Error("unexpected error", "type", fmt.Sprintf("%T", err))
+		return engine.ErrInternal
+	}
+	return info
+}
+
+// refuse answers with info.
+func (s *Server) refuse(ctx *fasthttp.RequestCtx, info *engine.ErrorInfo) {
+	r := refusals[info]
+	f := formatOf(ctx)
+	response := &ctx.Response
+	response.SetStatusCode(info.StatusCode)
+	response.Header.SetContentTypeBytes(contentTypes[f])
+	response.Header.SetBytesV(headerErrorCode, r.code)
+	response.Header.SetBytesV(headerErrorMessage, r.message)
+	response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
+	switch info.StatusCode {
+	case fasthttp.StatusUnauthorized:
+		response.Header.Set(fasthttp.HeaderWWWAuthenticate, "Bearer") // RFC 9110 §15.5.2; Basic would make browsers ask for a password
+	case fasthttp.StatusServiceUnavailable:
+		response.Header.Set(fasthttp.HeaderRetryAfter, "1")
+	}
+	response.SetBody(r.bodies[f])
+}

@@ -1,0 +1,208 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/segmentio/encoding/json"
+	"github.com/tinylib/msgp/msgp"
+	"github.com/valyala/fasthttp"
+
+	"portcullis/engine"
+)
+
+// Limits on connections and requests. fasthttp's own defaults are without end.
+const (
+	maxHeaderBytes = 16 << 10
+	maxBodyBytes   = 64 << 10
+	readTimeout    = 5 * time.Second
+	writeTimeout   = 5 * time.Second
+	idleTimeout    = 60 * time.Second
+	maxConcurrency = 64 << 10 // connections
+	drainTimeout   = 10 * time.Second
+)
+
+// Options are what a Server is made from.
+type Options struct {
+	Verifier           *engine.Verifier
+	Now                func() engine.UnixMilli // nil means the wall clock
+	Log                *slog.Logger            // nil means none
+	AllowInsecureBasic bool                    // accept API keys on connections without TLS
+	Version            string
+}
+
+// Server answers the public and the admin endpoints.
+type Server struct {
+	options  Options
+	verifier *engine.Verifier
+	now      func() engine.UnixMilli
+	log      *slog.Logger
+	metrics  *metrics
+	work     sync.Pool // of *work
+	public   *fasthttp.Server
+	admin    *fasthttp.Server
+	draining atomic.Bool
+}
+
+// New returns a Server that does not listen yet.
+func New(o Options) *Server {
+	s := &Server{
+		options: o, verifier: o.Verifier, now: o.Now, log: o.Log,
+		work: sync.Pool{New: func() any { return new(work) }},
+	}
+	if s.now == nil {
+		s.now = engine.Now
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.metrics = newMetrics(o.Version, o.Verifier)
+	s.public = s.newHTTP(s.Handler())
+	s.admin = s.newHTTP(s.guard(s.serveAdmin))
+	s.admin.WriteTimeout = 2 * time.Minute // a CPU profile takes its time
+	return s
+}
+
+func (s *Server) newHTTP(handler fasthttp.RequestHandler) *fasthttp.Server {
+	return &fasthttp.Server{
+		Handler:                      handler,
+		ErrorHandler:                 s.malformed,
+		ReadTimeout:                  readTimeout,
+		WriteTimeout:                 writeTimeout,
+		IdleTimeout:                  idleTimeout,
+		ReadBufferSize:               maxHeaderBytes,
+		MaxRequestBodySize:           maxBodyBytes,
+		Concurrency:                  maxConcurrency,
+		NoDefaultServerHeader:        true,
+		DisablePreParseMultipartForm: true,
+		SecureErrorLogMessage:        true,
+		CloseOnShutdown:              true,
+		Logger:                       httpLog{s.log},
+	}
+}
+
+// httpLog passes on that fasthttp has met an error, without its text, which
+// quotes the request.
+type httpLog struct{ log *slog.Logger }
+
+func (l httpLog) Printf(string, ...any) { l.log.Debug("connection failed") }
+
+// Handler returns the handler of the public endpoints.
+func (s *Server) Handler() fasthttp.RequestHandler { return s.guard(s.servePublic) }
+
+// guard keeps a panic in one request from ending the process. The answer is an
+// internal error, and the log has the stack, without any value of the request.
+func (s *Server) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		defer func() {
+			if p := recover(); p != nil {
+				s.log.Error("panic", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+				ctx.Response.Reset()
+				s.refuse(ctx, engine.ErrInternal)
+				ctx.SetConnectionClose()
+			}
+		}()
+		next(ctx)
+	}
+}
+
+// malformed answers a request that fasthttp could not read.
+func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
+	info := engine.ErrBadRequest
+	var timeout net.Error
+	var smallBuffer *fasthttp.ErrSmallBuffer
+	switch {
+	case errors.As(err, &smallBuffer):
+		info = engine.ErrHeaderTooLarge
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		info = engine.ErrBodyTooLarge
+	case errors.As(err, &timeout) && timeout.Timeout():
+		info = engine.ErrTimeout
+	}
+	s.refuse(ctx, info)
+	ctx.SetConnectionClose()
+}
+
+// servePublic routes by the path as it was sent: what is percent-encoded,
+// doubled or dotted is no path of ours.
+func (s *Server) servePublic(ctx *fasthttp.RequestCtx) {
+	switch string(ctx.URI().PathOriginal()) {
+	case "/v1/admit":
+		if s.method(ctx, fasthttp.MethodGet, fasthttp.MethodPost) {
+			s.admit(ctx)
+		}
+	case "/time":
+		if s.method(ctx, fasthttp.MethodGet) {
+			s.time(ctx)
+		}
+	case "/livez":
+		s.live(ctx)
+	case "/readyz":
+		s.ready(ctx)
+	default:
+		s.refuse(ctx, engine.ErrNotFound)
+	}
+}
+
+// method says whether the request's method is one of the two, and answers if it
+// is not. HEAD is allowed where GET is.
+func (s *Server) method(ctx *fasthttp.RequestCtx, allowed ...string) bool {
+	method := string(ctx.Method())
+	list := ""
+	for _, m := range allowed {
+		if method == m || m == fasthttp.MethodGet && method == fasthttp.MethodHead {
+			return true
+		}
+		list += ", " + m
+	}
+	s.refuse(ctx, engine.ErrMethod)
+	ctx.Response.Header.Set(fasthttp.HeaderAllow, list[2:])
+	return false
+}
+
+// time answers GET /time: a list of one number, the server's clock (RSC16).
+func (s *Server) time(ctx *fasthttp.RequestCtx) {
+	f := formatOf(ctx)
+	ctx.Response.Header.SetContentTypeBytes(contentTypes[f])
+	now := int64(s.now())
+	if f == formatMsgpack {
+		ctx.Response.SetBody(msgp.AppendInt64(msgp.AppendArrayHeader(nil, 1), now))
+		return
+	}
+	body, _ := json.Marshal([]int64{now})
+	ctx.Response.SetBody(body)
+}
+
+func (s *Server) live(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("ok\n") }
+
+// ready is false from the moment the server begins to drain.
+func (s *Server) ready(ctx *fasthttp.RequestCtx) {
+	if s.draining.Load() {
+		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
+		ctx.SetBodyString("draining\n")
+		return
+	}
+	ctx.SetBodyString("ok\n")
+}
+
+// Serve answers public requests on ln until Shutdown. It then returns nil.
+func (s *Server) Serve(ln net.Listener) error { return s.public.Serve(ln) }
+
+// ServeAdmin answers admin requests on ln until Shutdown. It then returns nil.
+func (s *Server) ServeAdmin(ln net.Listener) error { return s.admin.Serve(ln) }
+
+// Shutdown drains: readiness turns false, connections are closed after their
+// present answer, and after ten seconds at most it returns.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.draining.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	return errors.Join(s.public.ShutdownWithContext(ctx), s.admin.ShutdownWithContext(ctx))
+}

@@ -81,7 +81,7 @@ func ParseChannel(name []byte) (Resource, error) {
 			}
 		}
 	}
-	if !validPath(r.Path) || !utf8.Valid(name) {
+	if !validPath(r.Path) || hasControl(name) || !utf8.Valid(name) {
 		return Resource{}, ErrChannel
 	}
 	return r, nil
@@ -91,15 +91,16 @@ func ParseChannel(name []byte) (Resource, error) {
 // with an empty segment, and has no control characters (bytes below 0x20, and
 // 0x7F).
 func validPath(path []byte) bool {
-	if len(path) == 0 || path[0] == '[' || path[0] == ':' {
-		return false
-	}
-	for _, c := range path {
+	return len(path) > 0 && path[0] != '[' && path[0] != ':' && !hasControl(path)
+}
+
+func hasControl(text []byte) bool {
+	for _, c := range text {
 		if c < 0x20 || c == 0x7f {
-			return false
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // cutSegment cuts the first segment off path; more is false for the last one.

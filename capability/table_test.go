@@ -244,7 +244,7 @@ func TestChannelNames(t *testing.T) {
 		require.Equal(t, want, got, name)
 		require.Equal(t, want.Qualifier == Channel, everything.OpsOn(got) != 0, name)
 	}
-	for _, name := range []string{"", "[foo]x", "[*]x", "[queue]x", "[?a]]x", "[meta", ":x", "a\nb", "[]", "[meta]", "[meta]:x", "[?a][meta]x", "[ ]x", "[Meta]x", "a\x00", "a\x7f", "a\xff", "[?\xff]a"} {
+	for _, name := range []string{"", "[foo]x", "[*]x", "[queue]x", "[?a]]x", "[meta", ":x", "a\nb", "[]", "[meta]", "[meta]:x", "[?a][meta]x", "[ ]x", "[Meta]x", "a\x00", "a\x7f", "a\xff", "[?\xff]a", "[?a\n]x"} {
 		_, err := ParseChannel([]byte(name))
 		require.ErrorIs(t, err, ErrChannel, "%q", name)
 	}

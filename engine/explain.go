@@ -51,7 +51,7 @@ var (
 // of each how it went. It neither asks nor fills the cache.
 func (v *Verifier) ExplainToken(token []byte, now UnixMilli) *Explanation {
 	x := new(Explanation)
-	s := new(scratch)
+	s := &scratch{step: StepCredential}
 	var err error = ErrTokenTooLong
 	if len(token) <= MaxTokenBytes {
 		_, err = v.verifyJWT(&x.Grant, s, token, now)

@@ -38,14 +38,13 @@ func (v *Verifier) verifyJWT(dst *Grant, s *scratch, token []byte, now UnixMilli
 	}
 	// From here on the token is what the holder of the key's secret has written.
 	s.step = StepKeyState
+	dst.key = key
 	if err := key.usable(now); err != nil {
 		return judgement{}, err
 	}
 	// Read before the verdict, so that a revocation which comes while it is being
 	// reached makes a cached verdict one that must be checked again.
 	revocations := key.ledger.revocations.Load()
-
-	dst.key = key
 	if err := v.readClaims(dst, s, payload, unknownAbly, now); err != nil {
 		return judgement{}, err
 	}

@@ -1,0 +1,58 @@
+# Portcullis. `make` lists the targets.
+
+SHELL      := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 20s
+FUZZ     := FuzzToken FuzzClaims FuzzSpelling FuzzCapability FuzzChannel
+# What is not a module of the root's own. Every one is tested by `make test`.
+MODULES  := e2e bench
+TOOL     := go tool -modfile=tools/go.mod
+
+.PHONY: help run build check test unit modules e2e fuzz bench ratios profile docs needs
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+run: build ## build, and run a server with a random key that shows one admitted and one refused connection
+	@exec bin/portcullis dev
+
+build: ## build bin/portcullis
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/portcullis ./cmd/portcullis
+
+check: ## the fast gate: format, vet, staticcheck, architecture, short tests
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'run gofmt -w on the files above' >&2; exit 1; }
+	go vet ./...
+	$(TOOL) staticcheck ./...
+	go test -short ./...
+
+test: needs check unit modules ## everything: unit tests with the race detector, vectors, committed fuzz corpora, every module, end to end
+
+unit: # the root module, race detector on; allocation tests are run without it by check
+	go test -race ./...
+
+modules: build
+	@for m in $(MODULES); do echo "== $$m"; (cd $$m && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go test ./...) || exit 1; done
+
+e2e: needs build ## real clients and token libraries against the booted binary
+	cd e2e && go test -count=1 ./...
+
+fuzz: ## run every fuzz target for FUZZTIME (20s) each
+	@for f in $(FUZZ); do go test ./fuzz -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME); done
+
+bench: ## benchmarks of the engine and of capabilities, then side by side with the peers
+	go test -run '^$$' -bench . -benchmem ./engine ./capability
+	cd bench && go test -run '^$$' -bench . -benchmem ./...
+	cd bench && go run ./cmd/ratio
+
+ratios: ## one line RATIO name value goal for each performance goal
+	cd bench && go run ./cmd/ratio
+
+docs: ## write the generated parts of the documentation
+	go generate ./docs
+
+needs: # what the tests need beside Go
+	@tools/install.sh

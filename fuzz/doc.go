@@ -1,0 +1,14 @@
+// Package fuzz holds the engine against properties that must not break, on
+// inputs that a fuzzer makes up. Seeds are the vectors of internal/vectors.
+//
+//	target           property
+//	FuzzToken        a token gets the verdict of the oracle, cold, cached and explained
+//	FuzzClaims       so does a header and a claims set that are well signed
+//	FuzzSpelling     of an admitted token no byte can be changed, added or left out
+//	FuzzCapability   parse, format, match and intersect obey their laws and the oracle
+//	FuzzChannel      a channel name is read as the oracle reads it
+//
+// With the build tag planted, the environment variable PLANTED_DEFECT puts one
+// defect between a target and the engine; TestPlantedDefects holds that every
+// property notices its own. A property that notices nothing guards nothing.
+package fuzz

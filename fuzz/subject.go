@@ -1,0 +1,87 @@
+package fuzz
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+
+	"portcullis/capability"
+	"portcullis/engine"
+)
+
+// What the targets call, with the planted defect, if any, in between. Each
+// defect is one that verifiers in the field have had.
+
+// verify verifies a token at now, cold or, from the second time on, cached.
+func verify(v *engine.Verifier, g *engine.Grant, token []byte, now int64) error {
+	switch planted {
+	case "line-breaks": // decoders that skip CR and LF give a token many spellings
+		token = bytes.ReplaceAll(bytes.ReplaceAll(token, []byte("\n"), nil), []byte("\r"), nil)
+	case "padding": // decoders that do not mind padding
+		token = bytes.ReplaceAll(token, []byte("="), nil)
+	case "leeway": // a little leeway on exp
+		now -= 1000
+	}
+	return v.VerifyToken(g, token, engine.UnixMilli(now))
+}
+
+// sign makes a token of a header and a claims set, whatever they hold.
+func sign(header, claims, secret string) []byte {
+	switch planted {
+	case "replaced-utf8": // readers that replace broken UTF-8 let ids collide
+		claims = strings.ToValidUTF8(claims, "\ufffd")
+	case "trailing-data": // readers that stop after the first value
+		if end := strings.LastIndexByte(claims, '}'); end >= 0 {
+			claims = claims[:end+1]
+		}
+	}
+	input := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(input))
+	return []byte(input + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)))
+}
+
+func format(s *capability.Set) string {
+	if planted == "unescaped-format" {
+		return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(s.String())
+	}
+	return s.String()
+}
+
+func intersect(a, b *capability.Set) *capability.Set {
+	switch planted {
+	case "one-sided-intersection": // what the first names, the second need not grant in full
+		if a.Len() == 1 && b.Len() > 1 {
+			return a
+		}
+	case "widening-intersection": // the union, when nothing is in common
+		if s := capability.Intersect(a, b); s.Len() > 0 || a.Len() == 0 {
+			return s
+		}
+		return a
+	case "losing-intersection": // something with itself loses a rule
+		if a.String() == b.String() && a.Len() > 1 {
+			first, _ := capability.Parse([]byte(`{` + strings.SplitN(strings.Trim(a.String(), "{}"), "],", 2)[0] + `]}`))
+			return first
+		}
+	}
+	return capability.Intersect(a, b)
+}
+
+func operations(m *capability.Matcher, r capability.Resource) capability.Op {
+	if planted == "prefix-match" && bytes.HasSuffix(r.Path, []byte(":")) { // an empty last segment taken for none
+		r.Path = bytes.TrimRight(r.Path, ":")
+	}
+	return m.OpsOn(r)
+}
+
+func parseChannel(name []byte) (capability.Resource, error) {
+	if planted == "queues-attach" {
+		if rest, ok := bytes.CutPrefix(name, []byte("[queue]")); ok {
+			name = rest
+		}
+	}
+	return capability.ParseChannel(name)
+}

@@ -9,8 +9,8 @@
 //
 // # What is checked, in order
 //
-// The clientId that the peer asks for against the one that its credential
-// carries (Ably RSA7, RSA15); then, for an operation, that presence has a
+// Whether a key may be presented from there; the clientId that the peer asks for
+// against the one that its credential carries (Ably RSA7, RSA15); then, for an operation, that presence has a
 // clientId to be present as (RTP8j), that the channel's name is one, and that
 // the capability grants the operation on it.
 //
@@ -24,13 +24,17 @@
 package admission
 
 import (
+	"net/netip"
+
 	"portcullis/capability"
 	"portcullis/engine"
 )
 
 // Peer is what the connecting side says about itself. Nothing of it is trusted.
 type Peer struct {
-	ClientID []byte // empty when it asks for none
+	ClientID []byte     // empty when it asks for none
+	Origin   []byte     // of the request, empty when it has none
+	IP       netip.Addr // where it comes from, the word of trusted proxies taken into account
 }
 
 // Session is one admitted connection or request. The zero Session may do
@@ -44,6 +48,9 @@ type Session struct {
 // *engine.ErrorInfo, s may do nothing.
 func Admit(s *Session, g *engine.Grant, peer Peer) error {
 	*s = Session{}
+	if err := g.PermitPeer(peer.Origin, peer.IP); err != nil {
+		return err
+	}
 	identity, err := g.Identity().Resolve(peer.ClientID)
 	if err != nil {
 		return err

@@ -12,6 +12,10 @@ import (
 func Explain(x *engine.Explanation, peer Peer, channel []byte, op capability.Op) (rules []capability.RuleTrace) {
 	var s Session
 	err := Admit(&s, &x.Grant, peer)
+	if err == engine.ErrForbidden {
+		x.Add(engine.StepPeer, engine.ErrForbidden, fmt.Sprintf("origin %.64q, address %s", peer.Origin, peer.IP))
+		return nil
+	}
 	x.Add(engine.StepClientID, info(err), clientID(x.Grant.Identity(), peer, s.identity))
 	if op == 0 {
 		return nil

@@ -35,8 +35,8 @@ type claims struct {
 
 // readClaims reads the claims set (RFC 7519 §4) into dst and checks it. The
 // signature has been verified.
-func (v *Verifier) readClaims(dst *Grant, s *scratch, payload []byte, unknownHeader bool, now UnixMilli) error {
-	if unknownHeader && v.options.UnknownAblyClaims == RefuseUnknown {
+func (s *scratch) readClaims(dst *Grant, payload []byte, unknownHeader bool, now UnixMilli) error {
+	if unknownHeader && dst.key.rules.UnknownAblyClaims == RefuseUnknown {
 		s.step = StepAblyClaims
 		return ErrAblyHeader
 	}
@@ -50,10 +50,10 @@ func (v *Verifier) readClaims(dst *Grant, s *scratch, payload []byte, unknownHea
 	}
 	s.step = StepAblyClaims
 	c := &s.claims
-	if c.unknown && v.options.UnknownAblyClaims == RefuseUnknown {
+	if c.unknown && dst.key.rules.UnknownAblyClaims == RefuseUnknown {
 		return ErrAblyClaim
 	}
-	dst.unknownClaims = (c.unknown || unknownHeader) && v.options.UnknownAblyClaims == WarnUnknown
+	dst.unknownClaims = (c.unknown || unknownHeader) && dst.key.rules.UnknownAblyClaims == WarnUnknown
 	if err := c.readAblyClaims(dst); err != nil {
 		return err
 	}

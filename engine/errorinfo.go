@@ -53,6 +53,7 @@ const (
 	StepCapability
 	StepRevocation
 	StepIntersection
+	StepPeer
 	StepClientID
 	StepChannel
 	StepOperation
@@ -63,7 +64,7 @@ const (
 
 var stepNames = [stepCount]string{
 	"request", "credential", "header", "key", "signature", "key state", "claims", "time", "ably claims",
-	"token client id", "capability", "revocation", "intersection", "client id", "channel", "operation", "service",
+	"token client id", "capability", "revocation", "intersection", "peer", "client id", "channel", "operation", "service",
 }
 
 // String returns the step's name.

@@ -51,6 +51,8 @@ var (
 	ErrTokenRevoked    = define(StepRevocation, "token_revoked", 40141, 401, "token revoked", "a revocation covers this token", "request a new token")
 	ErrNothingGranted  = define(StepIntersection, "capability_empty", 40160, 401, "operation not permitted with provided capability", "the token's capability and its key's have nothing in common", "ask for resources and operations that the key has")
 
+	ErrForbidden = define(StepPeer, "forbidden", 40300, 403, "forbidden", "the key may not be presented from this origin or address", "present it from where its restrictions allow, or use a token")
+
 	ErrClientIDMismatch   = define(StepClientID, "client_id_mismatch", 40102, 401, "Invalid clientId for credentials", "the request names a clientId that the token does not carry", "drop the clientId from the request, or mint the token for it (or for *)")
 	ErrRequestClientID    = define(StepClientID, "request_client_id_invalid", 40012, 400, "invalid clientId", "the clientId of the request is not of 1 to 256 bytes, holds a control character, or holds *", "use a plain identifier")
 	ErrOperationClientID  = define(StepOperation, "operation_client_id_invalid", 40012, 400, "invalid clientId", "a message names a clientId that is not the connection's", "leave the clientId of messages out, or connect with a wildcard token")
@@ -88,7 +90,7 @@ func Errors() []*ErrorInfo {
 		ErrKeyDisabled, ErrKeyVerifyOnly, ErrKeyRevoked, ErrKeyExpired,
 		ErrClaims, ErrIssuedAtMissing, ErrExpiryMissing, ErrTimeClaim, ErrTokenExpired, ErrExpiryOrder, ErrIssuedInFuture, ErrNotYetValid, ErrTTL,
 		ErrAblyHeader, ErrAblyClaim, ErrClaim, ErrClientID, ErrCapability, ErrCapabilitySize, ErrTokenRevoked, ErrNothingGranted,
-		ErrClientIDMismatch, ErrRequestClientID, ErrChannel, ErrCapabilityDenied, ErrPresenceClientID, ErrOperationClientID,
+		ErrForbidden, ErrClientIDMismatch, ErrRequestClientID, ErrChannel, ErrCapabilityDenied, ErrPresenceClientID, ErrOperationClientID,
 		ErrClientIDHeader, ErrOperationParameter, ErrChannelParameter, ErrBadRequest, ErrBody, ErrBodyTooLarge, ErrHeaderTooLarge,
 		ErrNotFound, ErrMethod, ErrTimeout, ErrInternal, ErrOverloaded,
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"net/netip"
 
 	"portcullis/capability"
 )
@@ -84,6 +85,15 @@ func (g *Grant) Expires() UnixMilli { return g.expires }
 
 // IsToken says whether the credential is a token; otherwise it is an API key.
 func (g *Grant) IsToken() bool { return g.expires != 0 }
+
+// PermitPeer says whether the credential may be presented from there: nil or
+// [ErrForbidden]. Only keys are restricted, their tokens are not.
+func (g *Grant) PermitPeer(origin []byte, ip netip.Addr) error {
+	if g.key != nil && !g.IsToken() && !g.key.Restrictions.permit(origin, ip) {
+		return ErrForbidden
+	}
+	return nil
+}
 
 // ClientType returns what the token declares its bearer to be.
 func (g *Grant) ClientType() ClientType { return g.clientType }

@@ -45,7 +45,7 @@ func (v *Verifier) verifyJWT(dst *Grant, s *scratch, token []byte, now UnixMilli
 	// Read before the verdict, so that a revocation which comes while it is being
 	// reached makes a cached verdict one that must be checked again.
 	revocations := key.ledger.revocations.Load()
-	if err := v.readClaims(dst, s, payload, unknownAbly, now); err != nil {
+	if err := s.readClaims(dst, payload, unknownAbly, now); err != nil {
 		return judgement{}, err
 	}
 	s.step = StepRevocation

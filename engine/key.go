@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 
 	"portcullis/capability"
@@ -64,6 +65,29 @@ type Key struct {
 	RevocableTokens bool            // tokens can be revoked and live for at most RevocableMaxTTL
 	State           KeyState
 	NotAfter        UnixMilli // when the key stops being good for anything; 0 means never
+	Restrictions    Restrictions
+}
+
+// Restrictions say from where a key itself may be presented; its tokens are not
+// concerned. Empty lists restrict nothing.
+type Restrictions struct {
+	Origins []string       // serialised as in RFC 6454 §6.1: https://app.example.com
+	IPs     []netip.Prefix // the peer's address, or what a trusted proxy says it is
+}
+
+// permit says whether a key may be presented by a peer. Without an Origin the
+// request is not a browser's cross-site one, and passes: anybody but a browser
+// can send any Origin, so this is no security boundary.
+func (r *Restrictions) permit(origin []byte, ip netip.Addr) bool {
+	if len(r.Origins) > 0 && len(origin) > 0 && !slices.ContainsFunc(r.Origins, func(o string) bool { return string(origin) == o }) {
+		return false
+	}
+	ip = ip.Unmap()
+	return len(r.IPs) == 0 || slices.ContainsFunc(r.IPs, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+func (r *Restrictions) equal(other *Restrictions) bool {
+	return slices.Equal(r.Origins, other.Origins) && slices.Equal(r.IPs, other.IPs)
 }
 
 // appOf returns the app's part of a key name: what stands before the first dot.

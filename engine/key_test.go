@@ -34,9 +34,9 @@ func TestKeysThatAreRefused(t *testing.T) {
 			}
 		}
 	}
-	_, err := NewVerifier(Options{Keys: []Key{{Name: "app.key", Secret: "short"}}, AllowWeakSecrets: true})
+	_, err := NewVerifier(Options{Keys: []Key{{Name: "app.key", Secret: "short"}}, Tokens: TokenRules{AllowWeakSecrets: true}})
 	require.NoError(t, err)
-	_, err = NewVerifier(Options{MaxTTL: -1})
+	_, err = NewVerifier(Options{Tokens: TokenRules{MaxTTL: -1}})
 	require.Error(t, err)
 }
 

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -10,16 +12,18 @@ import (
 	"portcullis/internal/hs256"
 )
 
-// keyring is one immutable snapshot of all keys.
+// keyring is one immutable snapshot of all keys and of what is asked of tokens.
 type keyring struct {
-	keys map[string]*keyRecord
-	apps map[string]struct{}
+	rules TokenRules
+	keys  map[string]*keyRecord
+	apps  map[string]struct{}
 }
 
 // keyRecord is one configured key, prepared. It is immutable but for what is
 // atomic: when the configuration changes the key, a new record takes its place.
 type keyRecord struct {
 	Key
+	rules      TokenRules
 	mac        *hs256.Key
 	secretHash [sha256.Size]byte
 	whole      *effective // the key's own capability
@@ -53,22 +57,31 @@ type keyStore struct {
 	ledgers map[string]*ledger
 }
 
-// replace makes keys the present ones, all of them or none. Records of keys that
-// have not changed stay, and with them what is cached.
-func (s *keyStore) replace(keys []Key, o *Options) error {
+// replace makes keys and rules the present ones, all of it or nothing. Records of
+// keys for which nothing has changed stay, and with them what is cached.
+func (s *keyStore) replace(keys []Key, rules TokenRules) error {
+	if rules.MaxTTL < 0 || rules.RevocableMaxTTL < 0 {
+		return errors.New("engine: a negative lifetime")
+	}
+	if rules.MaxTTL == 0 {
+		rules.MaxTTL = DefaultMaxTTL
+	}
+	if rules.RevocableMaxTTL == 0 {
+		rules.RevocableMaxTTL = DefaultRevocableMaxTTL
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := &keyring{keys: make(map[string]*keyRecord, len(keys)), apps: make(map[string]struct{})}
+	next := &keyring{rules: rules, keys: make(map[string]*keyRecord, len(keys)), apps: make(map[string]struct{})}
 	old := s.ring.Load()
 	for i := range keys {
 		k := keys[i]
-		if err := k.validate(o.AllowWeakSecrets); err != nil {
+		if err := k.validate(rules.AllowWeakSecrets); err != nil {
 			return fmt.Errorf("engine: key %d (%q): %w", i, k.Name, err)
 		}
 		if next.keys[k.Name] != nil {
 			return fmt.Errorf("engine: key %d (%q): %w", i, k.Name, errDuplicateKey)
 		}
-		record := s.prepare(k, o)
+		record := s.prepare(k, rules)
 		if old != nil && old.keys[k.Name].same(record) {
 			record = old.keys[k.Name]
 		}
@@ -86,22 +99,24 @@ func (s *keyStore) replace(keys []Key, o *Options) error {
 	return nil
 }
 
-func (s *keyStore) prepare(k Key, o *Options) *keyRecord {
+func (s *keyStore) prepare(k Key, rules TokenRules) *keyRecord {
 	if k.Capability == nil {
 		k.Capability = everyChannel
 	} else {
 		k.Capability = k.Capability.Clone()
 	}
+	k.Restrictions = Restrictions{slices.Clone(k.Restrictions.Origins), slices.Clone(k.Restrictions.IPs)}
 	r := &keyRecord{
 		Key:        k,
+		rules:      rules,
 		mac:        hs256.NewKey([]byte(k.Secret)),
 		secretHash: sha256.Sum256([]byte(k.Secret)),
 		whole:      newEffective(k.Capability),
-		maxTTL:     UnixMilli(o.MaxTTL.Milliseconds()),
+		maxTTL:     UnixMilli(rules.MaxTTL.Milliseconds()),
 		ledger:     s.ledgerOf(k.Name),
 	}
 	if k.RevocableTokens {
-		r.maxTTL = min(r.maxTTL, UnixMilli(o.RevocableMaxTTL.Milliseconds()))
+		r.maxTTL = min(r.maxTTL, UnixMilli(rules.RevocableMaxTTL.Milliseconds()))
 	}
 	return r
 }
@@ -122,8 +137,9 @@ func (s *keyStore) ledgerOf(name string) *ledger {
 
 // same says whether two records stand for the same configuration.
 func (r *keyRecord) same(other *keyRecord) bool {
-	return r != nil && r.Secret == other.Secret && r.RevocableTokens == other.RevocableTokens &&
-		r.State == other.State && r.NotAfter == other.NotAfter && r.whole.text == other.whole.text
+	return r != nil && r.rules == other.rules && r.Secret == other.Secret && r.RevocableTokens == other.RevocableTokens &&
+		r.State == other.State && r.NotAfter == other.NotAfter && r.whole.text == other.whole.text &&
+		r.Restrictions.equal(&other.Restrictions)
 }
 
 // usable says why the key is good for nothing at now, or nil.

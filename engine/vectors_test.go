@@ -50,7 +50,7 @@ func newVerifiers(t *testing.T, cacheBytes int64) map[string]*engine.Verifier {
 	for set, keys := range map[string][]vectors.Key{"": vectors.Keys(), "weak": vectors.WeakKeys()} {
 		converted, err := vectors.EngineKeys(keys)
 		require.NoError(t, err)
-		v, err := engine.NewVerifier(engine.Options{Keys: converted, CacheBytes: cacheBytes, AllowWeakSecrets: set == "weak"})
+		v, err := engine.NewVerifier(engine.Options{Keys: converted, CacheBytes: cacheBytes, Tokens: engine.TokenRules{AllowWeakSecrets: set == "weak"}})
 		require.NoError(t, err)
 		t.Cleanup(v.Close)
 		verifiers[set] = v

@@ -33,21 +33,25 @@ const (
 	IgnoreUnknown                   // admit
 )
 
-// Options are what a Verifier is made from. The zero value knows no key, has no
-// cache and follows Ably's limits.
-type Options struct {
-	Keys              []Key
-	CacheBytes        int64         // memory for verified tokens; 0 means no cache and no goroutine
+// TokenRules are what is asked of tokens. The zero value follows Ably's limits.
+type TokenRules struct {
 	MaxTTL            time.Duration // 0 means DefaultMaxTTL
-	RevocableMaxTTL   time.Duration // 0 means DefaultRevocableMaxTTL
+	RevocableMaxTTL   time.Duration // of keys with revocable tokens; 0 means DefaultRevocableMaxTTL
 	UnknownAblyClaims UnknownAblyClaims
 	AllowWeakSecrets  bool // accept secrets that are short or known to everybody
+}
+
+// Options are what a Verifier is made from. The zero value knows no key and has
+// no cache.
+type Options struct {
+	Keys       []Key
+	Tokens     TokenRules
+	CacheBytes int64 // memory for verified tokens; 0 means no cache and no goroutine
 }
 
 // Verifier verifies credentials against the present keys. It is safe for
 // concurrent use.
 type Verifier struct {
-	options Options
 	keys    keyStore
 	cache   *tokenCache // nil when there is none
 	scratch sync.Pool   // of *scratch
@@ -66,25 +70,17 @@ type scratch struct {
 
 // NewVerifier returns a Verifier for o, or an error that names what is wrong.
 func NewVerifier(o Options) (*Verifier, error) {
-	if o.MaxTTL < 0 || o.RevocableMaxTTL < 0 || o.CacheBytes < 0 {
-		return nil, errors.New("engine: negative limit")
-	}
-	if o.MaxTTL == 0 {
-		o.MaxTTL = DefaultMaxTTL
-	}
-	if o.RevocableMaxTTL == 0 {
-		o.RevocableMaxTTL = DefaultRevocableMaxTTL
-	}
 	v := &Verifier{
-		options: o,
 		scratch: sync.Pool{New: func() any { return new(scratch) }},
 		dummy:   hs256.NewKey(nil),
 	}
-	if err := v.keys.replace(o.Keys, &v.options); err != nil {
+	if err := v.keys.replace(o.Keys, o.Tokens); err != nil {
 		return nil, err
 	}
-	v.options.Keys = nil
-	if o.CacheBytes > 0 {
+	switch {
+	case o.CacheBytes < 0:
+		return nil, errors.New("engine: a cache of less than nothing")
+	case o.CacheBytes > 0:
 		var err error
 		if v.cache, err = newTokenCache(o.CacheBytes); err != nil {
 			return nil, err
@@ -93,9 +89,14 @@ func NewVerifier(o Options) (*Verifier, error) {
 	return v, nil
 }
 
-// ReplaceKeys makes keys the present ones, all of them or, after an error, none.
-// Verdicts that begin after it has returned know the new keys only.
-func (v *Verifier) ReplaceKeys(keys []Key) error { return v.keys.replace(keys, &v.options) }
+// Replace makes keys and rules the present ones, all of it or, after an error,
+// nothing. Verdicts that begin after it has returned know only the new ones.
+func (v *Verifier) Replace(keys []Key, rules TokenRules) error { return v.keys.replace(keys, rules) }
+
+// ReplaceKeys is Replace under the present rules.
+func (v *Verifier) ReplaceKeys(keys []Key) error {
+	return v.keys.replace(keys, v.keys.ring.Load().rules)
+}
 
 // KeyStatus is what there is to tell about a key.
 type KeyStatus struct {

@@ -75,7 +75,7 @@ func (s *Server) decide(ctx *fasthttp.RequestCtx, w *work) error {
 func (s *Server) verify(ctx *fasthttp.RequestCtx, w *work, c credential) error {
 	now := s.now()
 	if c.isKey {
-		if !s.options.AllowInsecureBasic && !ctx.IsTLS() {
+		if !s.settings.Load().AllowInsecureBasic && !ctx.IsTLS() {
 			return engine.ErrInsecureBasic
 		}
 		return s.verifier.VerifyKey(&w.grant, c.text, now)

@@ -28,6 +28,8 @@ type metrics struct {
 	duration  [surfaceCount]prometheus.Observer
 	hits      prometheus.Counter
 	misses    prometheus.Counter
+
+	reloadOK, reloadedAt prometheus.Gauge
 }
 
 func newMetrics(version string, v *engine.Verifier) *metrics {
@@ -61,8 +63,24 @@ func newMetrics(version string, v *engine.Verifier) *metrics {
 	bytes := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "portcullis_cache_bytes", Help: "Memory taken by cached tokens.",
 	}, func() float64 { return float64(v.CachedBytes()) })
-	m.registry.MustRegister(build, decisions, duration, lookups, bytes, keyCollector{v})
+	m.reloadOK = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "portcullis_config_last_reload_successful", Help: "1 when the configuration was last read without a fault.",
+	})
+	m.reloadedAt = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "portcullis_config_last_reload_success_timestamp_seconds", Help: "When the configuration in use was read.",
+	})
+	m.registry.MustRegister(m.reloadOK, m.reloadedAt, build, decisions, duration, lookups, bytes, keyCollector{v})
 	return m
+}
+
+// reloaded notes how reading the configuration went.
+func (m *metrics) reloaded(err error, at engine.UnixMilli) {
+	if err != nil {
+		m.reloadOK.Set(0)
+		return
+	}
+	m.reloadOK.Set(1)
+	m.reloadedAt.Set(float64(at) / 1000)
 }
 
 // decided counts one decision; refused is nil for an admission.

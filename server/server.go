@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -31,11 +32,21 @@ const (
 
 // Options are what a Server is made from.
 type Options struct {
-	Verifier           *engine.Verifier
-	Now                func() engine.UnixMilli // nil means the wall clock
-	Log                *slog.Logger            // nil means none
-	AllowInsecureBasic bool                    // accept API keys on connections without TLS
-	Version            string
+	Verifier            *engine.Verifier
+	Now                 func() engine.UnixMilli // nil means the wall clock
+	Log                 *slog.Logger            // nil means none
+	Version             string
+	Settings            Settings
+	MaxConnections      int           // 0 means DefaultMaxConnections
+	MaxConnectionsPerIP int           // 0 means no limit
+	AdminToken          engine.Secret // what admin requests must bear; "" means nothing
+	Reload              func() error  // what POST /-/reload does; nil means there is no such endpoint
+}
+
+// Settings are what can change while the server runs.
+type Settings struct {
+	AllowInsecureBasic bool           // accept API keys on connections without TLS
+	TrustedProxies     []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto count
 }
 
 // Server answers the public and the admin endpoints.
@@ -48,6 +59,7 @@ type Server struct {
 	work     sync.Pool // of *work
 	public   *fasthttp.Server
 	admin    *fasthttp.Server
+	settings atomic.Pointer[Settings]
 	draining atomic.Bool
 }
 
@@ -63,14 +75,19 @@ func New(o Options) *Server {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	if o.MaxConnections == 0 {
+		o.MaxConnections = DefaultMaxConnections
+	}
+	s.Apply(o.Settings)
 	s.metrics = newMetrics(o.Version, o.Verifier)
-	s.public = s.newHTTP(s.Handler())
-	s.admin = s.newHTTP(s.guard(s.serveAdmin))
+	s.metrics.reloaded(nil, s.now())
+	s.public = s.newHTTP(s.Handler(), &o)
+	s.admin = s.newHTTP(s.guard(s.serveAdmin), &o)
 	s.admin.WriteTimeout = 2 * time.Minute // a CPU profile takes its time
 	return s
 }
 
-func (s *Server) newHTTP(handler fasthttp.RequestHandler) *fasthttp.Server {
+func (s *Server) newHTTP(handler fasthttp.RequestHandler, o *Options) *fasthttp.Server {
 	return &fasthttp.Server{
 		Handler:                      handler,
 		ErrorHandler:                 s.malformed,
@@ -79,7 +96,8 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler) *fasthttp.Server {
 		IdleTimeout:                  idleTimeout,
 		ReadBufferSize:               maxHeaderBytes,
 		MaxRequestBodySize:           maxBodyBytes,
-		Concurrency:                  maxConcurrency,
+		Concurrency:                  o.MaxConnections,
+		MaxConnsPerIP:                o.MaxConnectionsPerIP,
 		NoDefaultServerHeader:        true,
 		DisablePreParseMultipartForm: true,
 		SecureErrorLogMessage:        true,
@@ -87,6 +105,13 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler) *fasthttp.Server {
 		Logger:                       httpLog{s.log},
 	}
 }
+
+// Apply makes settings the present ones, from the next request on.
+func (s *Server) Apply(settings Settings) { s.settings.Store(&settings) }
+
+// Reloaded notes, for the metrics, how reading the configuration went: nil or why
+// the old one stays.
+func (s *Server) Reloaded(err error) { s.metrics.reloaded(err, s.now()) }
 
 // httpLog passes on that fasthttp has met an error, without its text, which
 // quotes the request.

@@ -34,7 +34,7 @@ func newSite(t *testing.T, keys []vectors.Key, o server.Options) *site {
 	t.Helper()
 	converted, err := vectors.EngineKeys(keys)
 	require.NoError(t, err)
-	v, err := engine.NewVerifier(engine.Options{Keys: converted, CacheBytes: 1 << 20, AllowWeakSecrets: true})
+	v, err := engine.NewVerifier(engine.Options{Keys: converted, CacheBytes: 1 << 20, Tokens: engine.TokenRules{AllowWeakSecrets: true}})
 	require.NoError(t, err)
 	s := new(site)
 	s.now.Store(vectors.DefaultNow)
@@ -109,8 +109,8 @@ func TestVectorsOverHTTP(t *testing.T) {
 	all, err := vectors.All()
 	require.NoError(t, err)
 	sites := map[string]*site{
-		"":     newSite(t, vectors.Keys(), server.Options{AllowInsecureBasic: true}),
-		"weak": newSite(t, vectors.WeakKeys(), server.Options{AllowInsecureBasic: true}),
+		"":     newSite(t, vectors.Keys(), server.Options{Settings: server.Settings{AllowInsecureBasic: true}}),
+		"weak": newSite(t, vectors.WeakKeys(), server.Options{Settings: server.Settings{AllowInsecureBasic: true}}),
 	}
 	requests := 0
 	for _, v := range all {
@@ -192,7 +192,7 @@ func printable(token []byte) bool {
 }
 
 func TestWaysToPresentACredential(t *testing.T) {
-	s := newSite(t, vectors.Keys(), server.Options{AllowInsecureBasic: true})
+	s := newSite(t, vectors.Keys(), server.Options{Settings: server.Settings{AllowInsecureBasic: true}})
 	sample, err := vectors.Sample("admitted")
 	require.NoError(t, err)
 	token := string(sample.Token)
@@ -277,7 +277,7 @@ func TestKeysInTheClearNeedPermission(t *testing.T) {
 }
 
 func TestAnswersInMsgpack(t *testing.T) {
-	s := newSite(t, vectors.Keys(), server.Options{AllowInsecureBasic: true})
+	s := newSite(t, vectors.Keys(), server.Options{Settings: server.Settings{AllowInsecureBasic: true}})
 	sample, err := vectors.Sample("admitted")
 	require.NoError(t, err)
 	decode := func(a answer) any {
@@ -358,7 +358,7 @@ func TestEveryErrorGoesOverTheWire(t *testing.T) {
 
 func TestSecretsStayOutOfAnswersAndLogs(t *testing.T) {
 	const canary = "canary-Tq7Zx1"
-	s := newSite(t, []vectors.Key{{Name: "appId.keyId", Secret: canary + "-secret-long-enough"}}, server.Options{AllowInsecureBasic: true})
+	s := newSite(t, []vectors.Key{{Name: "appId.keyId", Secret: canary + "-secret-long-enough"}}, server.Options{Settings: server.Settings{AllowInsecureBasic: true}})
 	for _, target := range []string{
 		"/v1/admit?key=appId.keyId:" + canary, "/v1/admit?access_token=" + canary + ".b.c", "/v1/admit?access_token=eyJhbGciOiJIUzI1NiJ9." + canary + "." + canary,
 		"/v1/admit?clientId=" + canary + "&key=appId.keyId:" + canary + "-secret-long-enough&op=presence&channel=:" + canary, "/" + canary,

@@ -66,7 +66,7 @@ func explainSample(cmd *cobra.Command, g *globals, name string) error {
 	if err != nil {
 		return fail(exitInternal, err)
 	}
-	v, err := engine.NewVerifier(engine.Options{Keys: keys, AllowWeakSecrets: true})
+	v, err := engine.NewVerifier(engine.Options{Keys: keys, Tokens: engine.TokenRules{AllowWeakSecrets: true}})
 	if err != nil {
 		return fail(exitInternal, err)
 	}

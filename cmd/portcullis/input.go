@@ -156,7 +156,7 @@ func newLocalVerifier(cmd *cobra.Command, configPath, keyFlag string) (*engine.V
 		if !found {
 			return nil, fail(exitUsage, errors.New("the API key is not of the form appId.keyId:secret"))
 		}
-		options = engine.Options{Keys: []engine.Key{{Name: name, Secret: engine.Secret(secret)}}, AllowWeakSecrets: true}
+		options = engine.Options{Keys: []engine.Key{{Name: name, Secret: engine.Secret(secret)}}, Tokens: engine.TokenRules{AllowWeakSecrets: true}}
 	}
 	v, err := engine.NewVerifier(options)
 	if err != nil {

@@ -73,7 +73,7 @@ func serve(ctx context.Context, o service) error {
 	}
 	defer admin.Close()
 
-	s := server.New(server.Options{Verifier: v, Log: o.log, AllowInsecureBasic: o.insecureBasic, Version: version})
+	s := server.New(server.Options{Verifier: v, Log: o.log, Version: version, Settings: server.Settings{AllowInsecureBasic: o.insecureBasic}})
 	ended := make(chan error, 2)
 	go func() { ended <- s.Serve(public) }()
 	go func() { ended <- s.ServeAdmin(admin) }()

@@ -91,16 +91,15 @@ func Load(path string) (Config, error) {
 
 // Options returns what the Verifier is made from, or what is wrong and where.
 func (c *Config) Options() (engine.Options, error) {
-	o := engine.Options{
-		CacheBytes: int64(c.Cache.MaxBytes), MaxTTL: c.Tokens.MaxTTL,
-		RevocableMaxTTL: c.Tokens.RevocableMaxTTL, AllowWeakSecrets: c.Tokens.AllowWeakSecrets,
-	}
+	o := engine.Options{CacheBytes: int64(c.Cache.MaxBytes), Tokens: engine.TokenRules{
+		MaxTTL: c.Tokens.MaxTTL, RevocableMaxTTL: c.Tokens.RevocableMaxTTL, AllowWeakSecrets: c.Tokens.AllowWeakSecrets,
+	}}
 	switch c.Tokens.UnknownAblyClaims {
 	case "", "refuse":
 	case "warn":
-		o.UnknownAblyClaims = engine.WarnUnknown
+		o.Tokens.UnknownAblyClaims = engine.WarnUnknown
 	case "ignore":
-		o.UnknownAblyClaims = engine.IgnoreUnknown
+		o.Tokens.UnknownAblyClaims = engine.IgnoreUnknown
 	default:
 		return o, fmt.Errorf("tokens.unknown_ably_claims: %q is none of refuse, warn, ignore", c.Tokens.UnknownAblyClaims)
 	}

@@ -26,8 +26,10 @@ const (
 	readTimeout    = 5 * time.Second
 	writeTimeout   = 5 * time.Second
 	idleTimeout    = 60 * time.Second
-	maxConcurrency = 64 << 10 // connections
 	drainTimeout   = 10 * time.Second
+
+	// DefaultMaxConnections is how many connections a listener serves at once.
+	DefaultMaxConnections = 64 << 10
 )
 
 // Options are what a Server is made from.

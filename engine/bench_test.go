@@ -98,7 +98,7 @@ func cacheAll(b *testing.B, v *Verifier, tokens [][]byte) {
 		if missing == 0 {
 			return
 		}
-		v.cache.ristretto.Wait()
+		v.WaitCache()
 	}
 	b.Fatal("the cache does not take the tokens")
 }

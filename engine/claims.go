@@ -4,7 +4,6 @@ import (
 	"bytes"
 
 	"portcullis/capability"
-	"portcullis/internal/base64url"
 	"portcullis/internal/jsonscan"
 )
 
@@ -41,7 +40,7 @@ func (s *scratch) readClaims(dst *Grant, payload []byte, unknownHeader bool, now
 		return ErrAblyHeader
 	}
 	s.step = StepClaims
-	if err := s.scanClaims(&dst.memory, payload); err != nil {
+	if err := s.scanClaims(&dst.memory, payload, dst.key.rules.Spelling); err != nil {
 		return err
 	}
 	s.step = StepTime
@@ -66,10 +65,10 @@ func (s *scratch) readClaims(dst *Grant, payload []byte, unknownHeader bool, now
 }
 
 // scanClaims finds the claims, without looking at what they say.
-func (s *scratch) scanClaims(m *memory, payload []byte) (err error) {
-	m.claims, err = base64url.AppendDecode(m.claims[:0], payload)
+func (s *scratch) scanClaims(m *memory, payload []byte, allowed Spelling) (err error) {
+	m.claims, err = s.decode(m.claims[:0], payload, allowed)
 	if err != nil {
-		return spelling(err)
+		return err
 	}
 	s.claims = claims{}
 	c, duplicate := &s.claims, false

@@ -20,21 +20,19 @@ func (v *Verifier) verifyJWT(dst *Grant, s *scratch, token []byte, now UnixMilli
 		return judgement{}, err
 	}
 	s.step = StepHeader
-	kid, unknownAbly, err := s.readHeader(header)
+	ring := v.keys.ring.Load()
+	kid, unknownAbly, err := s.readHeader(header, ring.rules.Spelling)
 	if err != nil {
 		return judgement{}, err
 	}
 	s.step = StepKey
-	key, err := v.lookUp(s, kid, signingInput, signature)
+	key, err := v.lookUp(ring, s, kid, signingInput, signature)
 	if err != nil {
 		return judgement{}, err
 	}
 	s.step = StepSignature
-	if !key.mac.EqualText(&s.mac, signingInput, signature) {
-		if err := spelling(base64url.Check(signature)); err != nil {
-			return judgement{}, err
-		}
-		return judgement{}, ErrSignature
+	if err := s.checkSignature(key, signingInput, signature); err != nil {
+		return judgement{}, err
 	}
 	// From here on the token is what the holder of the key's secret has written.
 	s.step = StepKeyState
@@ -80,6 +78,38 @@ func split(token []byte) (signingInput, header, payload, signature []byte, err e
 	return token[:first+1+second], token[:first], rest[:second], signature, nil
 }
 
+// checkSignature compares signatures as text, in constant time, so that a MAC
+// has one accepted spelling. What is misspelt is told apart only when it has
+// failed: that costs a good token nothing.
+func (s *scratch) checkSignature(key *keyRecord, signingInput, signature []byte) error {
+	text, err := s.canonical(signature, key.rules.Spelling)
+	if err == nil && !key.mac.EqualText(&s.mac, signingInput, text) {
+		if err = base64url.Check(text); err == nil {
+			return ErrSignature
+		}
+	}
+	return spelling(err)
+}
+
+// decode appends what a segment spells to dst.
+func (s *scratch) decode(dst, segment []byte, allowed Spelling) ([]byte, error) {
+	text, err := s.canonical(segment, allowed)
+	if err == nil {
+		dst, err = base64url.AppendDecode(dst, text)
+	}
+	return dst, spelling(err)
+}
+
+// canonical returns a segment in canonical spelling, if it is in one that is
+// allowed.
+func (s *scratch) canonical(segment []byte, allowed Spelling) (text []byte, err error) {
+	if allowed == StrictSpelling {
+		return segment, nil // decoding checks it
+	}
+	s.spelt, err = base64url.AppendCanonical(s.spelt[:0], segment)
+	return s.spelt, err
+}
+
 // spelling turns what is wrong with a segment into the error that says so.
 func spelling(err error) error {
 	switch err {
@@ -99,10 +129,10 @@ func spelling(err error) error {
 // signature has been verified. Other parameters (jku, jwk, x5u …) are ignored:
 // nothing is ever fetched, and no key is ever taken from a token. kid is good
 // until the header is read again.
-func (s *scratch) readHeader(segment []byte) (kid []byte, unknownAbly bool, err error) {
-	s.header, err = base64url.AppendDecode(s.header[:0], segment)
+func (s *scratch) readHeader(segment []byte, allowed Spelling) (kid []byte, unknownAbly bool, err error) {
+	s.header, err = s.decode(s.header[:0], segment, allowed)
 	if err != nil {
-		return nil, false, spelling(err)
+		return nil, false, err
 	}
 	var alg, typ, keyID jsonscan.Value
 	critical, embedded, duplicate := false, false, false
@@ -171,8 +201,7 @@ func unescape(v jsonscan.Value) []byte {
 // lookUp finds the key that kid names, letter for letter. For one that is not
 // there it computes a MAC all the same, so that the answer takes as long as that
 // to a wrong signature.
-func (v *Verifier) lookUp(s *scratch, kid, signingInput, signature []byte) (*keyRecord, error) {
-	ring := v.keys.ring.Load()
+func (v *Verifier) lookUp(ring *keyring, s *scratch, kid, signingInput, signature []byte) (*keyRecord, error) {
 	if key := ring.keys[string(kid)]; key != nil {
 		return key, nil
 	}

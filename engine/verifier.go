@@ -33,11 +33,21 @@ const (
 	IgnoreUnknown                   // admit
 )
 
+// Spelling says how the segments of a JWT may be spelt.
+type Spelling uint8
+
+// The spellings.
+const (
+	StrictSpelling     Spelling = iota // RFC 7515 §2: base64url without padding
+	DocumentedSpelling                 // also padded, and in the standard alphabet, as Ably's published PHP sample mints
+)
+
 // TokenRules are what is asked of tokens. The zero value follows Ably's limits.
 type TokenRules struct {
 	MaxTTL            time.Duration // 0 means DefaultMaxTTL
 	RevocableMaxTTL   time.Duration // of keys with revocable tokens; 0 means DefaultRevocableMaxTTL
 	UnknownAblyClaims UnknownAblyClaims
+	Spelling          Spelling
 	AllowWeakSecrets  bool // accept secrets that are short or known to everybody
 }
 
@@ -63,6 +73,7 @@ type scratch struct {
 	mac     hs256.Scratch
 	scanner jsonscan.Scanner
 	parser  capability.Parser
+	spelt   []byte // a segment in canonical spelling, where another one is allowed
 	header  []byte // the decoded JOSE header
 	claims  claims
 	step    Step // the step that is being taken

@@ -5,7 +5,10 @@
 // CR and LF, which would give every token as many spellings as one likes.
 package base64url
 
-import "errors"
+import (
+	"bytes"
+	"errors"
+)
 
 // The ways in which a segment can be misspelt. Each is told apart because each
 // has its own cure in the program that wrote it.
@@ -95,4 +98,29 @@ func Check(src []byte) error {
 		}
 	}
 	return nil
+}
+
+// AppendCanonical appends the canonical spelling of src to dst, where src may
+// also be padded or in the standard alphabet (RFC 4648 §4), as one or the other,
+// never a mixture. Stray bits are left for decoding to find. When src is neither
+// it returns dst as it was and the reason.
+func AppendCanonical(dst, src []byte) ([]byte, error) {
+	body := bytes.TrimRight(src, "=")
+	if padding := len(src) - len(body); padding > 2 || padding > 0 && len(src)%4 != 0 {
+		return dst, ErrPadding
+	}
+	if bytes.ContainsAny(body, "+/") && bytes.ContainsAny(body, "-_") {
+		return dst, ErrAlphabet
+	}
+	from := len(dst)
+	dst = append(dst, body...)
+	for i, c := range dst[from:] {
+		switch c {
+		case '+':
+			dst[from+i] = '-'
+		case '/':
+			dst[from+i] = '_'
+		}
+	}
+	return dst, nil
 }

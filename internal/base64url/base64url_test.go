@@ -48,3 +48,21 @@ func TestRefusesEverySpellingButOne(t *testing.T) {
 	require.NoError(t, Check([]byte("Zm9vZm8")))
 	require.NoError(t, Check(nil))
 }
+
+func TestAppendCanonical(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "Zm9v": "Zm9v", "Zm8": "Zm8", "Zm8=": "Zm8", "Zg==": "Zg", "+/8=": "-_8", "-_8=": "-_8", "-_8": "-_8", "+/8": "-_8",
+		"Zm\n8": "Zm\n8", // not for this function to find
+	} {
+		got, err := AppendCanonical([]byte("kept"), []byte(in))
+		require.NoError(t, err, in)
+		require.Equal(t, "kept"+want, string(got), in)
+	}
+	for in, want := range map[string]error{
+		"Zg=": ErrPadding, "Zm9v=": ErrPadding, "Zm9v====": ErrPadding, "Z===": ErrPadding, "=": ErrPadding, "+_8=": ErrAlphabet, "-/8": ErrAlphabet,
+	} {
+		got, err := AppendCanonical([]byte("kept"), []byte(in))
+		require.ErrorIs(t, err, want, in)
+		require.Equal(t, "kept", string(got), in)
+	}
+}

@@ -15,9 +15,9 @@ var ErrNothingInCommon = errors.New("capability: nothing in common")
 // "foo": the rule errs on the side of granting less.
 func Intersect(a, b *Set) *Set {
 	s := new(Set)
-	for _, x := range a.rules {
-		for _, y := range b.rules {
-			if common(a, b, x, y) {
+	for i := range a.rules {
+		for j := range b.rules {
+			if x, y := &a.rules[i], &b.rules[j]; common(a, b, x, y) {
 				s.addCommon(a, b, x, y)
 			}
 		}
@@ -32,11 +32,11 @@ func Intersect(a, b *Set) *Set {
 // Only where a bound on its size passes the limits is it built and measured.
 func CheckIntersection(a, b *Set) error {
 	resources, size := 0, len("{}")
-	for _, x := range a.rules {
-		for _, y := range b.rules {
-			if common(a, b, x, y) {
+	for i := range a.rules {
+		for j := range b.rules {
+			if x, y := &a.rules[i], &b.rules[j]; common(a, b, x, y) {
 				resources++
-				size += len(`"":,`) + sizeJSON(a.resource(x)) + sizeJSON(b.resource(y)) + commonOps(x, y).jsonSize()
+				size += len(`"":,`) + sizeJSON(a.resource(*x)) + sizeJSON(b.resource(*y)) + commonOps(x, y).jsonSize()
 			}
 		}
 	}
@@ -60,12 +60,13 @@ func sizeJSON(resource []byte) int {
 // building it: a resource is covered by a pair's intersection exactly when it
 // is covered by both of a pair that has one.
 func AllowsBoth(a, b *Set, r Resource, op Op) bool {
-	for _, x := range a.rules {
-		if x.ops&op == 0 || !a.covers(x, r) {
+	for i := range a.rules {
+		x := &a.rules[i]
+		if x.ops&op == 0 || !a.covers(*x, r) {
 			continue
 		}
-		for _, y := range b.rules {
-			if y.ops&op != 0 && b.covers(y, r) && common(a, b, x, y) {
+		for j := range b.rules {
+			if y := &b.rules[j]; y.ops&op != 0 && b.covers(*y, r) && common(a, b, x, y) {
 				return true
 			}
 		}
@@ -73,17 +74,21 @@ func AllowsBoth(a, b *Set, r Resource, op Op) bool {
 	return false
 }
 
-func commonOps(x, y rule) Op { return x.ops & y.ops }
+func commonOps(x, y *rule) Op { return x.ops & y.ops }
 
 // common says whether x of a and y of b have anything in common.
-func common(a, b *Set, x, y rule) bool {
-	return commonOps(x, y) != 0 &&
-		(x.qualifier.covers(y.qualifier) || y.qualifier.covers(x.qualifier)) &&
-		commonPath(nil, a.path(x), b.path(y))
+func common(a, b *Set, x, y *rule) bool {
+	return x.shape.mayMeet(y.shape) && commonOps(x, y) != 0 && // most pairs end here, so it is all inlined
+		inCommon(a, b, x, y)
+}
+
+func inCommon(a, b *Set, x, y *rule) bool {
+	return (x.qualifier.covers(y.qualifier) || y.qualifier.covers(x.qualifier)) &&
+		commonPath(nil, a.path(*x), b.path(*y))
 }
 
 // addCommon adds the intersection of x of a and y of b, which is not empty.
-func (s *Set) addCommon(a, b *Set, x, y rule) {
+func (s *Set) addCommon(a, b *Set, x, y *rule) {
 	start := len(s.text)
 	qualifier := x.qualifier
 	if qualifier == Any {
@@ -91,11 +96,8 @@ func (s *Set) addCommon(a, b *Set, x, y rule) {
 	}
 	s.text = append(s.text, qualifier.String()...)
 	path := len(s.text)
-	commonPath(&s.text, a.path(x), b.path(y))
-	s.rules = append(s.rules, rule{
-		start: uint32(start), path: uint32(path), end: uint32(len(s.text)),
-		qualifier: qualifier, ops: commonOps(x, y),
-	})
+	commonPath(&s.text, a.path(*x), b.path(*y))
+	s.append(start, path, qualifier, commonOps(x, y))
 }
 
 // commonPath says whether two paths have a common part, and appends it to dst

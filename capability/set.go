@@ -36,6 +36,7 @@ type rule struct {
 	start, path, end uint32 // the whole resource is text[start:end]
 	qualifier        Qualifier
 	ops              Op
+	shape            shape
 }
 
 func (s *Set) resource(r rule) []byte { return s.text[r.start:r.end] }
@@ -132,11 +133,16 @@ func (s *Set) add(resource []byte, ops Op) error {
 	}
 	start := len(s.text)
 	s.text = append(s.text, resource...)
-	s.rules = append(s.rules, rule{
-		start: uint32(start), path: uint32(len(s.text) - len(r.Path)), end: uint32(len(s.text)),
-		qualifier: r.Qualifier, ops: ops,
-	})
+	s.append(start, len(s.text)-len(r.Path), r.Qualifier, ops)
 	return nil
+}
+
+// append adds the rule whose resource is the end of the text, from start on.
+func (s *Set) append(start, path int, q Qualifier, ops Op) {
+	s.rules = append(s.rules, rule{
+		start: uint32(start), path: uint32(path), end: uint32(len(s.text)),
+		qualifier: q, ops: ops, shape: shapeOf(s.text[path:]),
+	})
 }
 
 // sort puts the rules in canonical order. Most texts come sorted, which costs

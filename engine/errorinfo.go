@@ -1,8 +1,8 @@
 package engine
 
 // ErrorInfo is why a credential or an operation is refused, in Ably's terms.
-// Every ErrorInfo is a package-level value: compare with errors.Is. None of them
-// holds anything of the input.
+// Every ErrorInfo is a package-level value, or one with a detail: compare with
+// errors.Is. None of them holds anything of the input.
 type ErrorInfo struct {
 	Code       int    // Ably's error code
 	StatusCode int    // HTTP status
@@ -12,7 +12,29 @@ type ErrorInfo struct {
 	step   Step
 	cause  string
 	fix    string
+	base   *ErrorInfo // what WithDetail was called on
 }
+
+// WithDetail returns a copy whose message says more. It is for faults that cannot
+// be told apart by a fixed message, such as which line of many is malformed; the
+// detail must hold nothing of the input.
+func (e *ErrorInfo) WithDetail(detail string) *ErrorInfo {
+	c := *e
+	c.Message += ": " + detail
+	c.base = e.Base()
+	return &c
+}
+
+// Base returns the value of the table that e is, or was made from.
+func (e *ErrorInfo) Base() *ErrorInfo {
+	if e.base != nil {
+		return e.base
+	}
+	return e
+}
+
+// Is makes errors.Is find the value of the table that e was made from.
+func (e *ErrorInfo) Is(target error) bool { return e.Base() == target }
 
 // Error returns the message for the client.
 func (e *ErrorInfo) Error() string { return e.Message }

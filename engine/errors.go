@@ -60,10 +60,10 @@ var (
 	ErrChannel            = define(StepChannel, "channel_invalid", 40010, 400, "invalid channel name", "the channel name is empty, begins with : or with an unknown qualifier, or holds a control character", "correct the channel name")
 	ErrCapabilityDenied   = define(StepOperation, "capability_denied", 40160, 401, "operation not permitted with provided capability", "no rule of the capability grants this operation on this channel", "grant it in the token and in its key; explain shows every rule")
 	ErrInsecureBasic      = define(StepCredential, "insecure_basic", 40103, 401, "Invalid use of Basic authentication over non-TLS transport", "an API key was sent over a connection without TLS", "use TLS, or tokens; allow_insecure_basic allows keys in the clear")
-	ErrAmbiguous          = define(StepCredential, "ambiguous_credentials", 40000, 400, "bad request: credential or clientId given twice", "a credential or clientId parameter is repeated, or two of them differ", "send each once")
+	ErrAmbiguous          = define(StepCredential, "ambiguous_credentials", 40000, 400, "bad request: a parameter is given twice", "a query parameter is repeated, or a credential or clientId is given in two ways that differ", "send each once")
 	ErrAuthorization      = define(StepCredential, "authorization_malformed", 40000, 400, "bad request: Authorization must be Basic or Bearer", "the Authorization header is neither Basic nor Bearer", "send Authorization: Bearer TOKEN or Authorization: Basic KEY")
 	ErrClientIDHeader     = define(StepRequest, "client_id_header_malformed", 40004, 400, "bad request header: X-Ably-ClientId must be base64", "X-Ably-ClientId is not base64", "send the clientId as base64 of its UTF-8")
-	ErrOperationParameter = define(StepRequest, "operation_unknown", 40003, 400, "invalid op: not an operation", "op is not one of the operations of Ably capabilities", "see portcullis capability --help for the operations")
+	ErrOperationParameter = define(StepRequest, "operation_unknown", 40003, 400, "invalid op: not an operation", "op is not one of the operations of Ably capabilities", "see portcullis verify --help for the operations")
 	ErrChannelParameter   = define(StepRequest, "channel_or_op_missing", 40000, 400, "bad request: channel and op go together", "only one of channel and op is given", "give both, or neither")
 	ErrBadRequest         = define(StepRequest, "bad_request", 40000, 400, "bad request", "the HTTP request is malformed", "send a well-formed request")
 	ErrBody               = define(StepRequest, "body_malformed", 40001, 400, "invalid request body", "the request's body is not what the endpoint takes", "see docs/http.md")
@@ -72,6 +72,13 @@ var (
 	ErrNotFound           = define(StepRequest, "not_found", 40400, 404, "not found", "no endpoint has this path", "see docs/http.md")
 	ErrMethod             = define(StepRequest, "method_not_allowed", 40500, 405, "method not allowed", "the endpoint does not take this method", "see docs/http.md")
 	ErrTimeout            = define(StepRequest, "request_timeout", 40000, 408, "bad request: not received in time", "the request did not arrive in time", "send requests without pausing")
+	ErrMisdirected        = define(StepRequest, "host_not_allowed", 40300, 403, "forbidden: Host is not this server's", "a server on a loopback address was asked under a name that is not a loopback one, as a foreign web page would by DNS rebinding", "use http://127.0.0.1 or http://localhost, or list the proxy in trusted_proxies")
+	ErrOrigin             = define(StepRequest, "origin_not_allowed", 40300, 403, "forbidden: cross-site request", "a web page of another origin sent a request to the admin listener", "use the admin listener's own pages, or no browser")
+	ErrAdminToken         = define(StepRequest, "admin_token_required", 40101, 401, "Not authorized: admin token required", "the admin listener has a token and the request does not bear it", "send Authorization: Bearer with the content of admin_token_file")
+	ErrExpectation        = define(StepRequest, "expectation_failed", 40000, 417, "bad request: Expect", "the request expects something else than 100-continue", "drop the Expect header")
+	ErrVersion            = define(StepRequest, "http_version", 40000, 505, "bad request: HTTP version", "the request is neither HTTP/1.0 nor HTTP/1.1", "speak HTTP/1.1")
+	ErrRefusals           = define(StepCredential, "too_many_refusals", 42910, 429, "rate limit exceeded: this token has been refused too often", "one token was refused more than ten times in ten seconds", "fetch a new token; a client that repeats a refused one does not renew it")
+	ErrConfiguration      = define(StepRequest, "configuration_refused", 40000, 422, "the configuration is not valid: the old one stays, the log says why", "a reload found a fault in the configuration", "see the log, or run portcullis config check")
 	ErrInternal           = define(StepService, "internal", 50000, 500, "internal error", "a defect in the server", "report it, with the log line")
 	ErrOverloaded         = define(StepService, "overloaded", 50004, 503, "overloaded", "the server sheds load", "retry after the time that Retry-After gives")
 )
@@ -92,6 +99,6 @@ func Errors() []*ErrorInfo {
 		ErrAblyHeader, ErrAblyClaim, ErrClaim, ErrClientID, ErrCapability, ErrCapabilitySize, ErrTokenRevoked, ErrNothingGranted,
 		ErrForbidden, ErrClientIDMismatch, ErrRequestClientID, ErrChannel, ErrCapabilityDenied, ErrPresenceClientID, ErrOperationClientID,
 		ErrClientIDHeader, ErrOperationParameter, ErrChannelParameter, ErrBadRequest, ErrBody, ErrBodyTooLarge, ErrHeaderTooLarge,
-		ErrNotFound, ErrMethod, ErrTimeout, ErrInternal, ErrOverloaded,
+		ErrNotFound, ErrMethod, ErrTimeout, ErrMisdirected, ErrOrigin, ErrAdminToken, ErrExpectation, ErrVersion, ErrRefusals, ErrConfiguration, ErrInternal, ErrOverloaded,
 	}
 }

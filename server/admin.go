@@ -2,6 +2,8 @@ package server
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/valyala/fasthttp"
@@ -11,23 +13,79 @@ import (
 	"portcullis/engine"
 )
 
-// serveAdmin routes the admin endpoints, which belong on a listener of their
-// own, on loopback.
+// adminRoutes are the endpoints of the admin listener, beside /debug/pprof/.
+var adminRoutes = map[string]*route{
+	"/metrics":    {methods: []string{fasthttp.MethodGet}, handle: (*Server).serveMetrics},
+	"/v1/explain": {methods: []string{fasthttp.MethodPost}, handle: (*Server).explain},
+	"/-/reload":   {methods: []string{fasthttp.MethodPost}, handle: (*Server).reload},
+	"/livez":      {methods: []string{fasthttp.MethodGet}, handle: (*Server).live},
+	"/readyz":     {methods: []string{fasthttp.MethodGet}, handle: (*Server).ready},
+}
+
+var profiles = &route{methods: []string{fasthttp.MethodGet}, handle: (*Server).servePprof}
+
+const pprofPath = "/debug/pprof/"
+
+// serveAdmin answers one request of the admin listener, which belongs on a
+// loopback address or behind a token.
 func (s *Server) serveAdmin(ctx *fasthttp.RequestCtx) {
-	switch path := ctx.URI().PathOriginal(); {
-	case string(path) == "/metrics":
-		s.serveMetrics(ctx)
-	case bytes.HasPrefix(path, []byte("/debug/pprof/")):
-		pprofhandler.PprofHandler(ctx)
-	case string(path) == "/livez":
-		s.live(ctx)
-	case string(path) == "/readyz":
-		s.ready(ctx)
-	default:
-		s.refuse(ctx, engine.ErrNotFound)
+	if !s.acceptable(ctx) {
+		return
 	}
+	path, _, _ := bytes.Cut(ctx.Request.Header.RequestURI(), []byte{'?'})
+	r := adminRoutes[string(path)]
+	if bytes.HasPrefix(path, []byte(pprofPath)) {
+		r = profiles
+	}
+	probe := string(path) == "/livez" || string(path) == "/readyz"
+	switch {
+	case !probe && !s.bearsAdminToken(ctx):
+		s.refuse(ctx, engine.ErrAdminToken)
+	case r == nil, string(path) == "/-/reload" && s.options.Reload == nil:
+		s.refuse(ctx, engine.ErrNotFound)
+	case ctx.IsPost() && !sameOrigin(ctx):
+		s.refuse(ctx, engine.ErrOrigin)
+	default:
+		s.serveRoute(ctx, r)
+	}
+}
+
+// bearsAdminToken compares hashes, so that the time it takes says nothing about
+// the token's length.
+func (s *Server) bearsAdminToken(ctx *fasthttp.RequestCtx) bool {
+	if s.options.AdminToken == "" {
+		return true
+	}
+	scheme, token, _ := bytes.Cut(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization), []byte{' '})
+	sum := sha256.Sum256(token)
+	return bytes.EqualFold(scheme, []byte("bearer")) && subtle.ConstantTimeCompare(sum[:], s.adminKey[:]) == 1
+}
+
+// sameOrigin says whether a request comes from a page of this listener, or from
+// no page at all: browsers put Origin into every POST of a page.
+func sameOrigin(ctx *fasthttp.RequestCtx) bool {
+	origin := ctx.Request.Header.Peek(fasthttp.HeaderOrigin)
+	_, host, _ := bytes.Cut(origin, []byte("://"))
+	return len(origin) == 0 || bytes.EqualFold(host, ctx.Host())
 }
 
 func (s *Server) serveMetrics(ctx *fasthttp.RequestCtx) {
 	fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))(ctx)
+}
+
+func (s *Server) servePprof(ctx *fasthttp.RequestCtx) {
+	if string(ctx.Path()) == pprofPath {
+		ctx.URI().SetPath("/debug/pprof") // under which fasthttp's handler has its index
+	}
+	pprofhandler.PprofHandler(ctx)
+}
+
+// reload answers POST /-/reload.
+func (s *Server) reload(ctx *fasthttp.RequestCtx) {
+	if err := s.options.Reload(); err != nil {
+		// The reason names places in the configuration, and belongs into the log.
+		s.refuse(ctx, engine.ErrConfiguration)
+		return
+	}
+	ctx.SetBodyString("reloaded\n")
 }

@@ -1,6 +1,9 @@
 package server
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
 	"time"
 
 	"github.com/segmentio/encoding/json"
@@ -19,6 +22,7 @@ type work struct {
 	credential []byte // decoded from a header
 	clientID   []byte // decoded from a header
 	text       []byte
+	body       []byte
 	answer     admitted
 }
 
@@ -52,18 +56,28 @@ func (s *Server) decide(ctx *fasthttp.RequestCtx, w *work) error {
 	if err != nil {
 		return err
 	}
-	var peer admission.Peer
-	if peer.ClientID, err = findClientID(ctx, &w.clientID); err != nil {
+	clientID, err := findClientID(ctx, &w.clientID)
+	if err != nil {
 		return err
 	}
 	c, err := findCredential(ctx, &w.credential)
 	if err != nil {
 		return err
 	}
-	if err := s.verify(ctx, w, c); err != nil {
+	settings := s.settings.Load()
+	if c.isKey {
+		if !settings.mayPresentKey(ctx) {
+			return engine.ErrInsecureBasic
+		}
+		err = s.verifier.VerifyKey(&w.grant, c.text, s.now())
+	} else {
+		err = s.verifyToken(w, c.text)
+	}
+	if err != nil {
+		s.logRefusal(ctx, c, err)
 		return err
 	}
-	if err := admission.Admit(&w.session, &w.grant, peer); err != nil {
+	if err := admission.Admit(&w.session, &w.grant, settings.peer(ctx, clientID)); err != nil {
 		return err
 	}
 	if op != 0 {
@@ -72,17 +86,26 @@ func (s *Server) decide(ctx *fasthttp.RequestCtx, w *work) error {
 	return nil
 }
 
-func (s *Server) verify(ctx *fasthttp.RequestCtx, w *work, c credential) error {
+// verifyToken verifies a token into w, and tells a client that presents a
+// refused one again and again to stop.
+func (s *Server) verifyToken(w *work, token []byte) error {
 	now := s.now()
-	if c.isKey {
-		if !s.settings.Load().AllowInsecureBasic && !ctx.IsTLS() {
-			return engine.ErrInsecureBasic
-		}
-		return s.verifier.VerifyKey(&w.grant, c.text, now)
-	}
-	err := s.verifier.VerifyToken(&w.grant, c.text, now)
+	err := s.verifier.VerifyToken(&w.grant, token, now)
 	s.metrics.lookedUp(w.grant.FromCache())
-	return err
+	if err != nil {
+		return s.refusals.Answer(token, err, now)
+	}
+	return nil
+}
+
+// logRefusal notes a refused credential by a fingerprint, which finds the log
+// lines of one token and says nothing about it.
+func (s *Server) logRefusal(ctx *fasthttp.RequestCtx, c credential, err error) {
+	if !s.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	sum := sha256.Sum256(c.text)
+	s.log.Debug("refused", "reason", s.infoOf(err).Reason(), "credential", hex.EncodeToString(sum[:4]), "key", c.isKey, "peer", s.settings.Load().clientIP(ctx).String())
 }
 
 // findOperation returns the channel and the operation that a request asks about,
@@ -108,7 +131,8 @@ func findOperation(ctx *fasthttp.RequestCtx) (channel []byte, op capability.Op, 
 	return channel, op, nil
 }
 
-func (s *Server) writeAdmitted(ctx *fasthttp.RequestCtx, w *work) {
+// fillAnswer makes the answer of what w was admitted with.
+func (w *work) fillAnswer() {
 	w.text = w.grant.AppendCapability(w.text[:0])
 	split := len(w.text)
 	w.text = w.session.Identity().AppendClientID(w.text)
@@ -116,15 +140,19 @@ func (s *Server) writeAdmitted(ctx *fasthttp.RequestCtx, w *work) {
 		Admitted: true, KeyName: w.grant.KeyName(), ClientID: string(w.text[split:]), Capability: string(w.text[:split]),
 		Issued: int64(w.grant.Issued()), Expires: int64(w.grant.Expires()),
 	}
+}
+
+func (s *Server) writeAdmitted(ctx *fasthttp.RequestCtx, w *work) {
+	w.fillAnswer()
 	f := formatOf(ctx)
 	ctx.Response.Header.SetContentTypeBytes(contentTypes[f])
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	if f == formatMsgpack {
-		w.text = w.answer.appendMsgpack(w.text[:0])
+		w.body = w.answer.appendMsgpack(w.body[:0])
 	} else {
-		w.text, _ = json.Append(w.text[:0], &w.answer, 0) // of strings and integers only: it cannot fail
+		w.body, _ = json.Append(w.body[:0], &w.answer, 0) // of strings and integers only: it cannot fail
 	}
-	ctx.Response.SetBody(w.text)
+	ctx.Response.SetBody(w.body)
 }
 
 func (a *admitted) appendMsgpack(b []byte) []byte {

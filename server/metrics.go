@@ -15,10 +15,11 @@ type surface uint8
 
 const (
 	surfaceAdmit surface = iota
+	surfaceBatch
 	surfaceCount
 )
 
-var surfaceNames = [surfaceCount]string{"admit"}
+var surfaceNames = [surfaceCount]string{"admit", "batch"}
 
 // metrics are the Server's numbers. Every label value is of a closed set and
 // every counter is made at start, so a decision costs no look-up by text.
@@ -85,6 +86,9 @@ func (m *metrics) reloaded(err error, at engine.UnixMilli) {
 
 // decided counts one decision; refused is nil for an admission.
 func (m *metrics) decided(at surface, refused *engine.ErrorInfo, took time.Duration) {
+	if refused != nil {
+		refused = refused.Base()
+	}
 	m.decisions[at][refused].Inc()
 	m.duration[at].Observe(took.Seconds())
 }

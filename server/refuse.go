@@ -8,6 +8,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 	"github.com/valyala/fasthttp"
 
+	"portcullis/admission"
 	"portcullis/engine"
 )
 
@@ -74,6 +75,9 @@ func (s *Server) infoOf(err error) *engine.ErrorInfo {
 // refuse answers with info.
 func (s *Server) refuse(ctx *fasthttp.RequestCtx, info *engine.ErrorInfo) {
 	r := refusals[info]
+	if r == nil {
+		r = encodeRefusal(info) // one with a detail
+	}
 	f := formatOf(ctx)
 	response := &ctx.Response
 	response.SetStatusCode(info.StatusCode)
@@ -84,6 +88,8 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, info *engine.ErrorInfo) {
 	switch info.StatusCode {
 	case fasthttp.StatusUnauthorized:
 		response.Header.Set(fasthttp.HeaderWWWAuthenticate, "Bearer") // RFC 9110 §15.5.2; Basic would make browsers ask for a password
+	case fasthttp.StatusTooManyRequests:
+		response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(admission.RefusalWindow/1000))
 	case fasthttp.StatusServiceUnavailable:
 		response.Header.Set(fasthttp.HeaderRetryAfter, "1")
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 	"github.com/valyala/fasthttp"
 
+	"portcullis/admission"
 	"portcullis/engine"
 )
 
@@ -42,6 +44,8 @@ type Options struct {
 	MaxConnections      int           // 0 means DefaultMaxConnections
 	MaxConnectionsPerIP int           // 0 means no limit
 	AdminToken          engine.Secret // what admin requests must bear; "" means nothing
+	LoopbackOnly        bool          // the listeners are on loopback addresses: refuse requests under other names
+	RefusalLimit        int           // refusals of one token in ten seconds before it is told to stop; 0 means admission.DefaultRefusalLimit
 	Reload              func() error  // what POST /-/reload does; nil means there is no such endpoint
 }
 
@@ -62,6 +66,8 @@ type Server struct {
 	public   *fasthttp.Server
 	admin    *fasthttp.Server
 	settings atomic.Pointer[Settings]
+	refusals *admission.Refusals
+	adminKey [sha256.Size]byte
 	draining atomic.Bool
 }
 
@@ -69,7 +75,9 @@ type Server struct {
 func New(o Options) *Server {
 	s := &Server{
 		options: o, verifier: o.Verifier, now: o.Now, log: o.Log,
-		work: sync.Pool{New: func() any { return new(work) }},
+		work:     sync.Pool{New: func() any { return new(work) }},
+		refusals: admission.NewRefusals(o.RefusalLimit),
+		adminKey: sha256.Sum256([]byte(o.AdminToken)),
 	}
 	if s.now == nil {
 		s.now = engine.Now
@@ -93,6 +101,7 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler, o *Options) *fasthttp.
 	return &fasthttp.Server{
 		Handler:                      handler,
 		ErrorHandler:                 s.malformed,
+		HeaderReceived:               headerReceived,
 		ReadTimeout:                  readTimeout,
 		WriteTimeout:                 writeTimeout,
 		IdleTimeout:                  idleTimeout,
@@ -155,43 +164,6 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	}
 	s.refuse(ctx, info)
 	ctx.SetConnectionClose()
-}
-
-// servePublic routes by the path as it was sent: what is percent-encoded,
-// doubled or dotted is no path of ours.
-func (s *Server) servePublic(ctx *fasthttp.RequestCtx) {
-	switch string(ctx.URI().PathOriginal()) {
-	case "/v1/admit":
-		if s.method(ctx, fasthttp.MethodGet, fasthttp.MethodPost) {
-			s.admit(ctx)
-		}
-	case "/time":
-		if s.method(ctx, fasthttp.MethodGet) {
-			s.time(ctx)
-		}
-	case "/livez":
-		s.live(ctx)
-	case "/readyz":
-		s.ready(ctx)
-	default:
-		s.refuse(ctx, engine.ErrNotFound)
-	}
-}
-
-// method says whether the request's method is one of the two, and answers if it
-// is not. HEAD is allowed where GET is.
-func (s *Server) method(ctx *fasthttp.RequestCtx, allowed ...string) bool {
-	method := string(ctx.Method())
-	list := ""
-	for _, m := range allowed {
-		if method == m || m == fasthttp.MethodGet && method == fasthttp.MethodHead {
-			return true
-		}
-		list += ", " + m
-	}
-	s.refuse(ctx, engine.ErrMethod)
-	ctx.Response.Header.Set(fasthttp.HeaderAllow, list[2:])
-	return false
 }
 
 // time answers GET /time: a list of one number, the server's clock (RSC16).

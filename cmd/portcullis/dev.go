@@ -140,10 +140,10 @@ func (d *demo) explainRefusal(token []byte, channel string, answered verdict) {
 	x := d.verifier.ExplainToken(token, engine.Now())
 	rules := admission.Explain(x, admission.Peer{}, []byte(channel), capability.Publish)
 	if x.Err == nil || x.Err.Code != answered.Code {
-		fmt.Fprintf(d.out, "REFUSED  (Ably %d, HTTP %d)  %s\n", answered.Code, answered.Status, answered.Message)
+		fmt.Fprintf(d.out, "REFUSED  (Ably %d, HTTP %d)  %s\n", answered.Code, answered.StatusCode, answered.Message)
 		return
 	}
-	fmt.Fprintf(d.out, "REFUSED   %s (Ably %d, HTTP %d)\n", x.Err.Reason(), answered.Code, answered.Status)
+	fmt.Fprintf(d.out, "REFUSED   %s (Ably %d, HTTP %d)\n", x.Err.Reason(), answered.Code, answered.StatusCode)
 	for _, r := range rules {
 		fmt.Fprintf(d.out, "             rule %q %s: %s\n", r.Resource, r.Ops, r.Why)
 	}

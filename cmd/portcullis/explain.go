@@ -18,7 +18,7 @@ func newExplain(g *globals) *cobra.Command {
 	var q question
 	var key, configPath, at, sample string
 	cmd := &cobra.Command{
-		Use:   "explain [TOKEN|@FILE|-]",
+		Use:   "explain [TOKEN|KEY|@FILE|-]",
 		Short: "Show every check of a verdict in order, and the fix",
 		Long: "Show every check of a verdict in order, the capability rule that matched or why none did, and the fix.\n" +
 			"The checks are those of verification, without its cache.\n\nSamples: " + strings.Join(vectors.SampleNames(), ", "),
@@ -79,10 +79,16 @@ func explain(cmd *cobra.Command, g *globals, v *engine.Verifier, token string, q
 	if err != nil {
 		return err
 	}
-	x := v.ExplainToken([]byte(token), now)
-	rules := admission.Explain(x, admission.Peer{ClientID: []byte(q.clientID)}, []byte(q.channel), op)
+	var x *engine.Explanation
+	if strings.Contains(token, ":") { // which no token holds and every key does
+		x = v.ExplainKey([]byte(token), now)
+	} else {
+		x = v.ExplainToken([]byte(token), now)
+	}
+	peer := admission.Peer{ClientID: []byte(q.clientID)}
+	rules := admission.Explain(x, peer, []byte(q.channel), op)
 	if g.json {
-		printJSON(cmd.OutOrStdout(), explanationJSON(x, rules))
+		printJSON(cmd.OutOrStdout(), admission.NewReport(x, peer, rules))
 	} else {
 		printExplanation(cmd.OutOrStdout(), x, rules)
 	}
@@ -128,41 +134,4 @@ func painter(w io.Writer) func(color, text string) string {
 		}
 	}
 	return func(_, text string) string { return text }
-}
-
-// explanationJSON is the explanation as programs read it.
-func explanationJSON(x *engine.Explanation, rules []capability.RuleTrace) any {
-	type check struct {
-		Step    string `json:"step"`
-		Outcome string `json:"outcome"`
-		Detail  string `json:"detail,omitempty"`
-	}
-	type rule struct {
-		Resource   string `json:"resource"`
-		Operations string `json:"operations"`
-		Grants     bool   `json:"grants"`
-		Why        string `json:"why"`
-	}
-	answer := struct {
-		verdict
-		Checks []check `json:"checks"`
-		Rules  []rule  `json:"rules,omitempty"`
-		Fix    string  `json:"fix,omitempty"`
-	}{}
-	for _, c := range x.Checks {
-		answer.Checks = append(answer.Checks, check{c.Step.String(), [...]string{"not reached", "passed", "failed"}[c.Outcome], c.Detail})
-	}
-	for _, r := range rules {
-		answer.Rules = append(answer.Rules, rule{r.Resource, r.Ops.String(), r.Grants, r.Why})
-	}
-	if x.Err != nil {
-		answer.verdict, answer.Fix = refusedWith(x.Err), x.Err.Fix()
-		return answer
-	}
-	g := &x.Grant
-	answer.verdict = verdict{
-		Admitted: true, KeyName: g.KeyName(), ClientID: string(g.Identity().AppendClientID(nil)),
-		Capability: string(g.AppendCapability(nil)), Issued: int64(g.Issued()), Expires: int64(g.Expires()),
-	}
-	return answer
 }

@@ -10,22 +10,7 @@ import (
 )
 
 // verdict is what verify prints with --json, one object a line.
-type verdict struct {
-	Admitted   bool   `json:"admitted"`
-	Code       int    `json:"code,omitempty"`
-	Status     int    `json:"statusCode,omitempty"`
-	Reason     string `json:"reason,omitempty"`
-	Message    string `json:"message,omitempty"`
-	KeyName    string `json:"keyName,omitempty"`
-	ClientID   string `json:"clientId,omitempty"`
-	Capability string `json:"capability,omitempty"`
-	Issued     int64  `json:"issued,omitempty"`
-	Expires    int64  `json:"expires,omitempty"`
-}
-
-func refusedWith(info *engine.ErrorInfo) verdict {
-	return verdict{Code: info.Code, Status: info.StatusCode, Reason: string(info.Reason()), Message: info.Message}
-}
+type verdict struct{ admission.Verdict }
 
 // decideLocally reaches the verdict in this process.
 func decideLocally(v *engine.Verifier, token []byte, q *question, now engine.UnixMilli) (verdict, error) {
@@ -43,12 +28,9 @@ func decideLocally(v *engine.Verifier, token []byte, q *question, now engine.Uni
 		err = s.Authorize([]byte(q.channel), op)
 	}
 	if info, refused := err.(*engine.ErrorInfo); refused {
-		return refusedWith(info), nil
+		return verdict{admission.RefusedVerdict(info)}, nil
 	}
-	return verdict{
-		Admitted: true, KeyName: g.KeyName(), ClientID: string(s.Identity().AppendClientID(nil)),
-		Capability: string(g.AppendCapability(nil)), Issued: int64(g.Issued()), Expires: int64(g.Expires()),
-	}, nil
+	return verdict{admission.AdmittedVerdict(&g, s.Identity())}, nil
 }
 
 func (d *verdict) print(w io.Writer, asJSON bool) {
@@ -57,7 +39,7 @@ func (d *verdict) print(w io.Writer, asJSON bool) {
 		return
 	}
 	if !d.Admitted {
-		fmt.Fprintf(w, "REFUSED  %s  (Ably %d, HTTP %d)  %s\n", d.Reason, d.Code, d.Status, d.Message)
+		fmt.Fprintf(w, "REFUSED  %s  (Ably %d, HTTP %d)  %s\n", d.Reason, d.Code, d.StatusCode, d.Message)
 		return
 	}
 	client := d.ClientID

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"portcullis/admission"
 )
 
 func newVerify(g *globals) *cobra.Command {
@@ -120,7 +122,7 @@ func ask(ctx context.Context, client *http.Client, target, token string) (verdic
 		return verdict{}, fail(exitUnreachable, err)
 	}
 	var answer struct {
-		verdict
+		admission.Verdict
 		Error *struct {
 			Code, StatusCode int
 			Message          string
@@ -133,9 +135,12 @@ func ask(ctx context.Context, client *http.Client, target, token string) (verdic
 	case response.StatusCode >= 500:
 		return verdict{}, failf(exitUnreachable, "the server cannot decide: HTTP %d", response.StatusCode)
 	case answer.Error != nil:
-		return verdict{Code: answer.Error.Code, Status: answer.Error.StatusCode, Message: answer.Error.Message, Reason: reasonFor(answer.Error.Code, answer.Error.Message)}, nil
+		return verdict{admission.Verdict{
+			Code: answer.Error.Code, StatusCode: answer.Error.StatusCode, Message: answer.Error.Message,
+			Reason: reasonFor(answer.Error.Code, answer.Error.Message),
+		}}, nil
 	case !answer.Admitted:
 		return verdict{}, failf(exitUnreachable, "the server answered HTTP %d without a verdict", response.StatusCode)
 	}
-	return answer.verdict, nil
+	return verdict{answer.Verdict}, nil
 }

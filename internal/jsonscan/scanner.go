@@ -272,6 +272,14 @@ func (s *Scanner) literal(text string, kind Kind) Value {
 	return Value{Kind: kind, Text: s.src[from:s.pos]}
 }
 
+// strictly orders names so that equal ones count as out of order.
+func strictly(a, b []byte) int {
+	if bytes.Compare(a, b) < 0 {
+		return -1
+	}
+	return 1
+}
+
 // few is up to how many names are compared pair by pair; more are sorted first,
 // so that an object of many names costs n log n and not n².
 const few = 12
@@ -279,6 +287,9 @@ const few = 12
 // repeated says whether two names are equal. It may reorder them.
 func repeated(names [][]byte) bool {
 	if len(names) > few {
+		if slices.IsSortedFunc(names, strictly) {
+			return false // canonical text: no two names can be equal
+		}
 		slices.SortFunc(names, bytes.Compare)
 		for i := 1; i < len(names); i++ {
 			if bytes.Equal(names[i-1], names[i]) {

@@ -1,0 +1,10 @@
+// Package e2e holds tests that build and start the real program, and speak to it
+// as strangers do: with tokens minted by libraries that are not ours, over real
+// connections, by its command line and its signals.
+//
+// Nothing of Portcullis is compiled in. What the tests expect, they take from
+// Ably's error codes, RFC 7519 and the names that the program promises.
+//
+// The Node libraries are installed from js/package-lock.json with `npm ci`; a
+// test that needs them fails when they are not there.
+package e2e

@@ -1,0 +1,183 @@
+package e2e
+
+import (
+	"bufio"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sign makes a token of texts that a library would not write.
+func sign(keyName, header, claims string) string {
+	input := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
+	return input + "." + hs256(keyName, input)
+}
+
+func hs256(keyName, input string) string {
+	mac := hmac.New(sha256.New, []byte(secretOf(keyName)))
+	mac.Write([]byte(input))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// anyRefusal is one request and why it is refused.
+type anyRefusal struct {
+	name string
+	request
+	want refusal
+}
+
+// everyRefusal has a request for each reason for which an admission is refused.
+// Codes and statuses are those of Ably's error codes.
+func everyRefusal(t testing.TB) []anyRefusal {
+	now := nowSeconds()
+	header := func(more string) string { return `{"alg":"HS256","kid":"` + keyFull + `"` + more + `}` }
+	claims := func(more string) string { return fmt.Sprintf(`{"iat":%d,"exp":%d%s}`, now, now+60, more) }
+	withHeader := func(h string) request { return present(sign(keyFull, h, claims(""))) }
+	withClaims := func(c string) request { return present(sign(keyFull, header(""), c)) }
+	with := func(name string, value any) request { return present(mint(t, keyFull, map[string]any{name: value})) }
+	good, key := mint(t, keyFull, nil), apiKey(keyFull)
+	parts := strings.Split(good, ".")
+	respelt := func(segment string) request { // signed as it is spelt, as careless libraries do
+		input := parts[0] + "." + segment
+		return present(input + "." + hs256(keyFull, input))
+	}
+	return []anyRefusal{
+		{"no credential", request{}, refusal{40101, 401, "no_credentials"}},
+		{"a key without a secret", presentKey(keyFull), refusal{40005, 400, "malformed_key"}},
+		{"a key that is not base64", request{}.withHeader("Authorization", "Basic !"+key), refusal{40005, 400, "malformed_key"}},
+		{"no token", present("rubbish"), refusal{40005, 400, "malformed_token"}},
+		{"a token over 8 KiB", present(strings.Repeat(good, 8192/len(good)+1)), refusal{40005, 400, "token_too_long"}},
+		{"an opaque token", present(app + "." + parts[1]), refusal{40145, 401, "ably_token_invalid"}},
+		{"two clientIds", present(good).with("clientId", "a", "clientId", "b"), refusal{40000, 400, "ambiguous_credentials"}},
+		{"another scheme", request{}.withHeader("Authorization", "Negotiate "+good), refusal{40000, 400, "authorization_malformed"}},
+		{"four segments", present(good + "." + parts[1]), refusal{40144, 401, "jwt_segments"}},
+		{"padding", respelt(parts[1] + "="), refusal{40144, 401, "base64_padding"}},
+		{"standard alphabet", respelt("ab+/"), refusal{40144, 401, "base64_alphabet"}},
+		{"stray bits", respelt("eyJ9"[:3]), refusal{40144, 401, "base64_trailing_bits"}},
+		{"no base64", respelt("ab~d"), refusal{40144, 401, "base64_invalid"}},
+		{"header no object", withHeader(`["HS256"]`), refusal{40144, 401, "header_malformed"}},
+		{"alg missing", withHeader(`{"kid":"` + keyFull + `"}`), refusal{40144, 401, "alg_not_allowed"}},
+		{"alg in lower case", withHeader(`{"alg":"hs256","kid":"` + keyFull + `"}`), refusal{40144, 401, "alg_not_allowed"}},
+		{"crit", withHeader(header(`,"crit":["exp"]`)), refusal{40144, 401, "critical_header"}},
+		{"x-ably-token in the header", withHeader(header(`,"x-ably-token":"a.b"`)), refusal{40144, 401, "embedded_token"}},
+		{"an OAuth access token", withHeader(header(`,"typ":"at+jwt"`)), refusal{40144, 401, "typ_not_allowed"}},
+		{"no kid", withHeader(`{"alg":"HS256"}`), refusal{40144, 401, "kid_missing"}},
+		{"kid no string", withHeader(`{"alg":"HS256","kid":7}`), refusal{40144, 401, "kid_invalid"}},
+		{"a name twice in the header", withHeader(header(`,"alg":"HS256"`)), refusal{40144, 401, "duplicate_name"}},
+		{"a name twice in the claims", withClaims(claims(`,"exp":9999999999`)), refusal{40144, 401, "duplicate_name"}},
+		{"unknown app", present(sign("x", `{"alg":"HS256","kid":"noApp.full"}`, claims(""))), refusal{40400, 404, "unknown_app"}},
+		{"unknown key", present(sign("x", `{"alg":"HS256","kid":"`+app+`.nobody"}`, claims(""))), refusal{40400, 401, "unknown_key"}},
+		{"unknown key, Basic", presentKey(app + ".nobody:" + secretFull), refusal{40400, 401, "unknown_key"}},
+		{"unknown app, Basic", presentKey("noApp.full:" + secretFull), refusal{40101, 401, "key_app_unknown"}},
+		{"wrong secret", presentKey(key + "x"), refusal{40101, 401, "bad_secret"}},
+		{"wrong signature", present(parts[0] + "." + parts[1] + "." + hs256(keyChat, parts[0]+"."+parts[1])), refusal{40144, 401, "bad_signature"}},
+		{"key disabled", present(mint(t, keyOff, nil)), refusal{40130, 401, "key_disabled"}},
+		{"key disabled, Basic", presentKey(apiKey(keyOff)), refusal{40130, 401, "key_disabled"}},
+		{"key in rotation, Basic", presentKey(apiKey(keyDying)), refusal{40130, 401, "key_verify_only"}},
+		{"key revoked", present(mint(t, keyRevoked, nil)), refusal{40131, 401, "key_revoked"}},
+		{"key expired", present(mint(t, keyPast, nil)), refusal{40132, 401, "key_expired"}},
+		{"claims no object", withClaims(`[]`), refusal{40144, 401, "claims_malformed"}},
+		{"no iat", with("iat", nil), refusal{40144, 400, "iat_missing"}},
+		{"no exp", with("exp", nil), refusal{40144, 400, "exp_missing"}},
+		{"exp as text", with("exp", fmt.Sprint(now+60)), refusal{40144, 401, "time_claim_invalid"}},
+		{"expired", present(mint(t, keyFull, map[string]any{"iat": now - 60, "exp": now - 1})), refusal{40142, 401, "token_expired"}},
+		{"exp not after iat", present(mint(t, keyFull, map[string]any{"iat": now + 50, "exp": now + 50})), refusal{40003, 400, "exp_not_after_iat"}},
+		{"iat ahead", with("iat", now+600), refusal{40144, 401, "issued_in_future"}},
+		{"nbf ahead", with("nbf", now+600), refusal{40144, 401, "not_yet_valid"}},
+		{"over 24 hours", present(mint(t, keyFull, map[string]any{"iat": now, "exp": now + 86401})), refusal{40003, 400, "ttl_too_long"}},
+		{"over an hour, revocable", present(mint(t, keyRevocab, map[string]any{"iat": now, "exp": now + 3601})), refusal{40003, 400, "ttl_too_long"}},
+		{"misspelt header parameter", withHeader(header(`,"x-ably-tokn":"a.b"`)), refusal{40003, 400, "unknown_ably_header"}},
+		{"misspelt claim", with("x-ably-capabilty", `{"a":["publish"]}`), refusal{40003, 400, "unknown_ably_claim"}},
+		{"a claim of a wrong type", with("x-ably-revocation-key", 7), refusal{40003, 400, "claim_invalid"}},
+		{"clientId no string", with("x-ably-clientId", 7), refusal{40012, 400, "client_id_invalid"}},
+		{"unknown operation in a capability", with("x-ably-capability", `{"a":["destroy"]}`), refusal{40003, 400, "capability_invalid"}},
+		{"1,600 resources in common with the key", present(mint(t, keyWide, map[string]any{
+			"x-ably-capability": namespaces(40, func(n string) string { return "*:t" + n }),
+		})), refusal{40003, 400, "capability_too_large"}},
+		{"nothing in common with the key", present(mint(t, keyChat, map[string]any{"x-ably-capability": `{"x":["publish"]}`})), refusal{40160, 401, "capability_empty"}},
+		{"another clientId", with("x-ably-clientId", "ana").with("clientId", "bob"), refusal{40102, 401, "client_id_mismatch"}},
+		{"a clientId that is none", with("x-ably-clientId", "*").with("clientId", "a*"), refusal{40012, 400, "request_client_id_invalid"}},
+		{"no channel name", present(good).with("channel", ":a", "op", "publish"), refusal{40010, 400, "channel_invalid"}},
+		{"not granted", present(mint(t, keyChat, nil)).with("channel", "admin", "op", "publish"), refusal{40160, 401, "capability_denied"}},
+		{"presence of nobody", present(good).with("channel", "a", "op", "presence"), refusal{91000, 400, "presence_without_client_id"}},
+		{"clientId header", present(good).withHeader("X-Ably-ClientId", "!"), refusal{40004, 400, "client_id_header_malformed"}},
+		{"no such operation", present(good).with("channel", "a", "op", "destroy"), refusal{40003, 400, "operation_unknown"}},
+		{"no channel", present(good).with("op", "publish"), refusal{40000, 400, "channel_or_op_missing"}},
+	}
+}
+
+// reasonsElsewhere are the reasons that no request to this server's /v1/admit
+// can have, and where they come from instead.
+var reasonsElsewhere = map[string]string{
+	"insecure_basic":              "TestKeysNeedTLSUnlessAllowedWithoutIt",
+	"token_revoked":               "needs a revocation, which no endpoint takes yet",
+	"operation_client_id_invalid": "messages only",
+	"bad_request":                 "TestRequestsThatAreNotHTTP: refused before there is a decision",
+	"header_too_large":            "TestRequestsThatAreNotHTTP",
+	"body_too_large":              "TestRequestsThatAreNotHTTP",
+	"request_timeout":             "TestRequestsThatAreNotHTTP",
+	"not_found":                   "TestHealthAndAdminEndpoints",
+	"method_not_allowed":          "TestHealthAndAdminEndpoints",
+	"body_malformed":              "no endpoint reads a body yet",
+	"forbidden":                   "needs key restrictions, which the configuration does not take yet",
+	"internal":                    "a defect",
+	"overloaded":                  "shedding",
+}
+
+// TestEveryReason shows every refusal over HTTP, and that the list above leaves
+// out no reason which the server can count.
+func TestEveryReason(t *testing.T) {
+	server := startServer(t, baseConfig())
+	for _, r := range everyRefusal(t) {
+		t.Run(r.name, func(t *testing.T) { requireRefusedFor(t, server, r.request, r.want) })
+	}
+	for name, n := range metrics(t, server) {
+		if reason, ok := strings.CutPrefix(name, `portcullis_decisions_total{reason="`); ok && !strings.HasPrefix(reason, `"`) {
+			reason, _, _ = strings.Cut(reason, `"`)
+			_, elsewhere := reasonsElsewhere[reason]
+			require.NotEqual(t, elsewhere, n > 0, "%s was counted %v times: it belongs in everyRefusal or in reasonsElsewhere", reason, n)
+		}
+	}
+	server.stop(t)
+}
+
+// TestRequestsThatAreNotHTTP shows that what is no request, too large or too slow
+// is refused as Ably's errors too, and that the connection is then closed.
+func TestRequestsThatAreNotHTTP(t *testing.T) {
+	server := startServer(t, baseConfig())
+	for _, c := range []struct {
+		name, text string
+		want       refusal
+	}{
+		{"no HTTP", "rubbish\r\n\r\n", refusal{code: 40000, status: 400}},
+		{"a head over 16 KiB", "GET /v1/admit HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 20<<10) + "\r\n\r\n", refusal{code: 40000, status: 431}},
+		{"a body over 64 KiB", "POST /v1/admit HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n", refusal{code: 40009, status: 413}},
+		{"a head that never ends", "GET /v1/admit HTTP/1.1\r\nHost: a\r\n", refusal{code: 40000, status: 408}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(server.public, "http://"))
+			require.NoError(t, err)
+			defer conn.Close()
+			require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+			_, err = io.WriteString(conn, c.text)
+			require.NoError(t, err)
+			r := bufio.NewReader(conn)
+			response, err := http.ReadResponse(r, nil)
+			require.NoError(t, err)
+			body, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			requireRefused(t, answer{response.StatusCode, response.Header, body}, c.want)
+			require.True(t, response.Close)
+		})
+	}
+	server.stop(t)
+}

@@ -1,5 +1,7 @@
 package engine
 
+import "time"
+
 // ErrorInfo is why a credential or an operation is refused, in Ably's terms.
 // Every ErrorInfo is a package-level value, or one with a detail: compare with
 // errors.Is. None of them holds anything of the input.
@@ -12,7 +14,9 @@ type ErrorInfo struct {
 	step   Step
 	cause  string
 	fix    string
-	base   *ErrorInfo // what WithDetail was called on
+	base   *ErrorInfo // what WithDetail or WithRetryAfter was called on
+
+	retryAfter time.Duration
 }
 
 // WithDetail returns a copy whose message says more. It is for faults that cannot
@@ -24,6 +28,17 @@ func (e *ErrorInfo) WithDetail(detail string) *ErrorInfo {
 	c.base = e.Base()
 	return &c
 }
+
+// WithRetryAfter returns a copy that says when to try again.
+func (e *ErrorInfo) WithRetryAfter(d time.Duration) *ErrorInfo {
+	c := *e
+	c.retryAfter = d
+	c.base = e.Base()
+	return &c
+}
+
+// RetryAfter returns when to try again, 0 when there is nothing to say.
+func (e *ErrorInfo) RetryAfter() time.Duration { return e.retryAfter }
 
 // Base returns the value of the table that e is, or was made from.
 func (e *ErrorInfo) Base() *ErrorInfo {
@@ -75,6 +90,7 @@ const (
 	StepCapability
 	StepRevocation
 	StepIntersection
+	StepNonce
 	StepPeer
 	StepClientID
 	StepChannel
@@ -86,7 +102,7 @@ const (
 
 var stepNames = [stepCount]string{
 	"request", "credential", "header", "key", "signature", "key state", "claims", "time", "ably claims",
-	"token client id", "capability", "revocation", "intersection", "peer", "client id", "channel", "operation", "service",
+	"token client id", "capability", "revocation", "intersection", "nonce", "peer", "client id", "channel", "operation", "service",
 }
 
 // String returns the step's name.

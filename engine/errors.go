@@ -53,6 +53,17 @@ var (
 
 	ErrForbidden = define(StepPeer, "forbidden", 40300, 403, "forbidden", "the key may not be presented from this origin or address", "present it from where its restrictions allow, or use a token")
 
+	ErrAblyTokenUnrecognized = define(StepSignature, "ably_token_unrecognized", 40143, 401, "token unrecognized", "the opaque token names a key or a sealing secret that this server does not have", "request a new token; nodes of one fleet must share tokens.seal_secrets or the store")
+	ErrTokenRequest          = define(StepCredential, "token_request_malformed", 40001, 400, "invalid request body", "the TokenRequest lacks keyName, timestamp or, when signed, a nonce of 16 characters, or one of its fields has a wrong type or a control character", "sign it with an Ably SDK or portcullis issue request")
+	ErrTokenRequestKey       = define(StepCredential, "token_request_key_mismatch", 40001, 400, "invalid request body: keyName is not that of the path", "the TokenRequest names another key than the path", "post it to the path of its own keyName")
+	ErrMAC                   = define(StepSignature, "bad_mac", 40101, 401, "Not authorized", "the TokenRequest's mac was not made with this key's secret over these fields", "sign keyName, ttl, capability, clientId, timestamp and nonce, each followed by a line feed, with the key's secret")
+	ErrTimestamp             = define(StepTime, "timestamp_not_current", 40104, 401, "Timestamp not current", "the TokenRequest's timestamp is more than two minutes from this server's clock", "correct the signer's clock, or sign with queryTime")
+	ErrRequestedTTL          = define(StepTime, "ttl_invalid", 40003, 400, "invalid ttl", "the requested ttl is not a number of milliseconds from 1 to the maximum: 24 h, or 1 h for a key with revocable tokens", "ask for a shorter ttl")
+	ErrNonceReplayed         = define(StepNonce, "nonce_replayed", 40105, 401, "Nonce value replayed", "a TokenRequest with this nonce was redeemed before", "sign a new TokenRequest for every token")
+	ErrTokenSize             = define(StepCapability, "token_too_large", 40003, 400, "invalid capability: too large for a token of 8192 bytes", "the granted capability does not fit a token", "grant fewer resources, or use wildcards")
+	ErrBasicNeeded           = define(StepCredential, "basic_auth_required", 40162, 401, "this operation needs the API key, not a token", "a token was presented where only the key itself will do", "authenticate with Basic and the API key")
+	ErrUnavailable           = define(StepService, "store_unavailable", 50003, 503, "request could not be completed in time", "the store is slow, unreachable, full, or may have lost its history", "retry after the time that Retry-After gives; see the log and /readyz")
+
 	ErrClientIDMismatch   = define(StepClientID, "client_id_mismatch", 40102, 401, "Invalid clientId for credentials", "the request names a clientId that the token does not carry", "drop the clientId from the request, or mint the token for it (or for *)")
 	ErrRequestClientID    = define(StepClientID, "request_client_id_invalid", 40012, 400, "invalid clientId", "the clientId of the request is not of 1 to 256 bytes, holds a control character, or holds *", "use a plain identifier")
 	ErrOperationClientID  = define(StepOperation, "operation_client_id_invalid", 40012, 400, "invalid clientId", "a message names a clientId that is not the connection's", "leave the clientId of messages out, or connect with a wildcard token")
@@ -97,8 +108,9 @@ func Errors() []*ErrorInfo {
 		ErrKeyDisabled, ErrKeyVerifyOnly, ErrKeyRevoked, ErrKeyExpired,
 		ErrClaims, ErrIssuedAtMissing, ErrExpiryMissing, ErrTimeClaim, ErrTokenExpired, ErrExpiryOrder, ErrIssuedInFuture, ErrNotYetValid, ErrTTL,
 		ErrAblyHeader, ErrAblyClaim, ErrClaim, ErrClientID, ErrCapability, ErrCapabilitySize, ErrTokenRevoked, ErrNothingGranted,
+		ErrAblyTokenUnrecognized, ErrTokenRequest, ErrTokenRequestKey, ErrMAC, ErrTimestamp, ErrRequestedTTL, ErrNonceReplayed, ErrTokenSize, ErrBasicNeeded,
 		ErrForbidden, ErrClientIDMismatch, ErrRequestClientID, ErrChannel, ErrCapabilityDenied, ErrPresenceClientID, ErrOperationClientID,
 		ErrClientIDHeader, ErrOperationParameter, ErrChannelParameter, ErrBadRequest, ErrBody, ErrBodyTooLarge, ErrHeaderTooLarge,
-		ErrNotFound, ErrMethod, ErrTimeout, ErrMisdirected, ErrOrigin, ErrAdminToken, ErrExpectation, ErrVersion, ErrRefusals, ErrConfiguration, ErrInternal, ErrOverloaded,
+		ErrNotFound, ErrMethod, ErrTimeout, ErrMisdirected, ErrOrigin, ErrAdminToken, ErrExpectation, ErrVersion, ErrRefusals, ErrConfiguration, ErrInternal, ErrUnavailable, ErrOverloaded,
 	}
 }

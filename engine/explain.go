@@ -38,11 +38,15 @@ type Explanation struct {
 	Grant  Grant      // what it grants then
 }
 
-// tokenSteps are the steps of verifying a token, keySteps those of an API key.
+// tokenSteps are the steps of verifying a JWT, sealedSteps those of an opaque
+// token, keySteps those of an API key.
 var (
 	tokenSteps = []Step{
 		StepCredential, StepHeader, StepKey, StepSignature, StepKeyState, StepClaims, StepTime,
 		StepAblyClaims, StepTokenClientID, StepCapability, StepRevocation, StepIntersection,
+	}
+	sealedSteps = []Step{
+		StepCredential, StepKey, StepSignature, StepKeyState, StepTime, StepCapability, StepRevocation, StepIntersection,
 	}
 	keySteps = []Step{StepCredential, StepKey, StepSignature, StepKeyState}
 )
@@ -54,10 +58,14 @@ func (v *Verifier) ExplainToken(token []byte, now UnixMilli) *Explanation {
 	s := &scratch{step: StepCredential}
 	var err error = ErrTokenTooLong
 	if len(token) <= MaxTokenBytes {
-		_, err = v.verifyJWT(&x.Grant, s, token, now)
+		_, err = v.verifyUncached(&x.Grant, s, token, now)
 	}
 	e := explainer{v: v, s: s, g: &x.Grant, token: token, now: now}
-	x.fill(tokenSteps, s.step, err, e.detail)
+	if bytes.Count(token, []byte{'.'}) == 1 {
+		x.fill(sealedSteps, s.step, err, e.sealedDetail)
+	} else {
+		x.fill(tokenSteps, s.step, err, e.detail)
+	}
 	return x
 }
 
@@ -176,6 +184,22 @@ func (e *explainer) detail(step Step) string {
 		return e.g.key.whole.text
 	}
 	return fmt.Sprintf("key has %s, in common: %s", e.g.key.whole.text, capability.Intersect(e.g.claimed, e.g.key.Capability))
+}
+
+// sealedDetail is detail for an opaque token, of which there is nothing to see
+// but what opening it has shown.
+func (e *explainer) sealedDetail(step Step) string {
+	switch step {
+	case StepCredential:
+		return fmt.Sprintf("opaque token, %d bytes", len(e.token))
+	case StepKey:
+		return quote(e.s.header)
+	case StepSignature:
+		return "sealed by this server"
+	case StepTime:
+		return fmt.Sprintf("issued %s, expires %s; no leeway", distance(e.g.issued, e.now), distance(e.g.expires, e.now))
+	}
+	return e.detail(step)
 }
 
 // segment decodes the nth segment of the token, nil when it cannot.

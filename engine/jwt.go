@@ -11,6 +11,15 @@ import (
 // been verified. Real headers have three names.
 const maxHeaderNames = 32
 
+// verifyUncached verifies a token of any kind. They are told apart by their dots.
+func (v *Verifier) verifyUncached(dst *Grant, s *scratch, token []byte, now UnixMilli) (judgement, error) {
+	first := bytes.IndexByte(token, '.')
+	if first >= 0 && bytes.IndexByte(token[first+1:], '.') < 0 {
+		return v.verifySealed(dst, s, token, now)
+	}
+	return v.verifyJWT(dst, s, token, now)
+}
+
 // verifyJWT takes every step from the token's bytes to the verdict. It returns
 // the revocations that the verdict rests on.
 func (v *Verifier) verifyJWT(dst *Grant, s *scratch, token []byte, now UnixMilli) (judgement, error) {
@@ -46,6 +55,11 @@ func (v *Verifier) verifyJWT(dst *Grant, s *scratch, token []byte, now UnixMilli
 	if err := s.readClaims(dst, payload, unknownAbly, now); err != nil {
 		return judgement{}, err
 	}
+	return s.judge(dst, revocations, now)
+}
+
+// judge takes the steps that every kind of token ends with.
+func (s *scratch) judge(dst *Grant, revocations *revocationSet, now UnixMilli) (judgement, error) {
 	s.step = StepRevocation
 	revoked, pendingAt := revocations.verdict(&dst.verified, now)
 	if revoked {
@@ -69,7 +83,7 @@ func split(token []byte) (signingInput, header, payload, signature []byte, err e
 	rest := token[first+1:]
 	second := bytes.IndexByte(rest, '.')
 	if second < 0 {
-		return nil, nil, nil, nil, ErrAblyToken // one dot: an opaque token
+		return nil, nil, nil, nil, ErrSegments
 	}
 	signature = rest[second+1:]
 	if bytes.IndexByte(signature, '.') >= 0 {

@@ -66,6 +66,7 @@ type Key struct {
 	State           KeyState
 	NotAfter        UnixMilli // when the key stops being good for anything; 0 means never
 	Restrictions    Restrictions
+	Since           UnixMilli // when the key was made, for keys made while the state exists; 0 means not known
 }
 
 // Restrictions say from where a key itself may be presented; its tokens are not

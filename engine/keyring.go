@@ -15,6 +15,7 @@ import (
 // keyring is one immutable snapshot of all keys and of what is asked of tokens.
 type keyring struct {
 	rules TokenRules
+	seal  []SealSecret
 	keys  map[string]*keyRecord
 	apps  map[string]struct{}
 }
@@ -27,6 +28,7 @@ type keyRecord struct {
 	mac        *hs256.Key
 	secretHash [sha256.Size]byte
 	whole      *effective // the key's own capability
+	sealers    []sealer   // newest first
 	maxTTL     UnixMilli
 
 	// retired says that another record, or none, has taken this one's place:
@@ -59,7 +61,7 @@ type keyStore struct {
 
 // replace makes keys and rules the present ones, all of it or nothing. Records of
 // keys for which nothing has changed stay, and with them what is cached.
-func (s *keyStore) replace(keys []Key, rules TokenRules) error {
+func (s *keyStore) replace(keys []Key, rules TokenRules, seal []SealSecret) error {
 	if rules.MaxTTL < 0 || rules.RevocableMaxTTL < 0 {
 		return errors.New("engine: a negative lifetime")
 	}
@@ -71,7 +73,7 @@ func (s *keyStore) replace(keys []Key, rules TokenRules) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := &keyring{rules: rules, keys: make(map[string]*keyRecord, len(keys)), apps: make(map[string]struct{})}
+	next := &keyring{rules: rules, seal: slices.Clone(seal), keys: make(map[string]*keyRecord, len(keys)), apps: make(map[string]struct{})}
 	old := s.ring.Load()
 	for i := range keys {
 		k := keys[i]
@@ -81,7 +83,10 @@ func (s *keyStore) replace(keys []Key, rules TokenRules) error {
 		if next.keys[k.Name] != nil {
 			return fmt.Errorf("engine: key %d (%q): %w", i, k.Name, errDuplicateKey)
 		}
-		record := s.prepare(k, rules)
+		record, err := s.prepare(k, rules, next.seal)
+		if err != nil {
+			return err
+		}
 		if old != nil && old.keys[k.Name].same(record) {
 			record = old.keys[k.Name]
 		}
@@ -99,7 +104,7 @@ func (s *keyStore) replace(keys []Key, rules TokenRules) error {
 	return nil
 }
 
-func (s *keyStore) prepare(k Key, rules TokenRules) *keyRecord {
+func (s *keyStore) prepare(k Key, rules TokenRules, seal []SealSecret) (*keyRecord, error) {
 	if k.Capability == nil {
 		k.Capability = everyChannel
 	} else {
@@ -118,7 +123,9 @@ func (s *keyStore) prepare(k Key, rules TokenRules) *keyRecord {
 	if k.RevocableTokens {
 		r.maxTTL = min(r.maxTTL, UnixMilli(rules.RevocableMaxTTL.Milliseconds()))
 	}
-	return r
+	var err error
+	r.sealers, err = prepareSealers(seal, &k)
+	return r, err
 }
 
 // ledgerOf returns the ledger of the key of that name. The caller holds mu.
@@ -139,7 +146,7 @@ func (s *keyStore) ledgerOf(name string) *ledger {
 func (r *keyRecord) same(other *keyRecord) bool {
 	return r != nil && r.rules == other.rules && r.Secret == other.Secret && r.RevocableTokens == other.RevocableTokens &&
 		r.State == other.State && r.NotAfter == other.NotAfter && r.whole.text == other.whole.text &&
-		r.Restrictions.equal(&other.Restrictions)
+		r.Restrictions.equal(&other.Restrictions) && slices.EqualFunc(r.sealers, other.sealers, func(a, b sealer) bool { return a.id == b.id })
 }
 
 // usable says why the key is good for nothing at now, or nil.

@@ -54,8 +54,11 @@ type TokenRules struct {
 // Options are what a Verifier is made from. The zero value knows no key and has
 // no cache.
 type Options struct {
-	Keys       []Key
-	Tokens     TokenRules
+	Keys   []Key
+	Tokens TokenRules
+	// Seal are the sealing secrets, newest first: the first seals, all open.
+	// Without any, no token can be issued and none of ours verifies.
+	Seal       []SealSecret
 	CacheBytes int64 // memory for verified tokens; 0 means no cache and no goroutine
 }
 
@@ -75,8 +78,15 @@ type scratch struct {
 	parser  capability.Parser
 	spelt   []byte // a segment in canonical spelling, where another one is allowed
 	header  []byte // the decoded JOSE header
-	claims  claims
-	step    Step // the step that is being taken
+	signed  []byte // the text that a TokenRequest's mac is made of
+	sealed  []byte // a decoded opaque token
+
+	additional []byte // what is authenticated with it
+
+	set           capability.Set // of a TokenRequest, and its canonical text
+	canonicalText []byte
+	claims        claims
+	step          Step // the step that is being taken
 }
 
 // NewVerifier returns a Verifier for o, or an error that names what is wrong.
@@ -85,7 +95,7 @@ func NewVerifier(o Options) (*Verifier, error) {
 		scratch: sync.Pool{New: func() any { return new(scratch) }},
 		dummy:   hs256.NewKey(nil),
 	}
-	if err := v.keys.replace(o.Keys, o.Tokens); err != nil {
+	if err := v.keys.replace(o.Keys, o.Tokens, o.Seal); err != nil {
 		return nil, err
 	}
 	switch {
@@ -100,13 +110,17 @@ func NewVerifier(o Options) (*Verifier, error) {
 	return v, nil
 }
 
-// Replace makes keys and rules the present ones, all of it or, after an error,
-// nothing. Verdicts that begin after it has returned know only the new ones.
-func (v *Verifier) Replace(keys []Key, rules TokenRules) error { return v.keys.replace(keys, rules) }
+// Replace makes keys, rules and sealing secrets the present ones, all of it or,
+// after an error, nothing. Verdicts that begin after it has returned know only
+// the new ones.
+func (v *Verifier) Replace(keys []Key, rules TokenRules, seal []SealSecret) error {
+	return v.keys.replace(keys, rules, seal)
+}
 
-// ReplaceKeys is Replace under the present rules.
+// ReplaceKeys is Replace under the present rules and sealing secrets.
 func (v *Verifier) ReplaceKeys(keys []Key) error {
-	return v.keys.replace(keys, v.keys.ring.Load().rules)
+	ring := v.keys.ring.Load()
+	return v.keys.replace(keys, ring.rules, ring.seal)
 }
 
 // KeyStatus is what there is to tell about a key.
@@ -141,7 +155,8 @@ func (v *Verifier) Close() {
 	}
 }
 
-// VerifyToken verifies an Ably JWT in compact serialization and puts what it
+// VerifyToken verifies an Ably JWT in compact serialization, or a token that an
+// Issuer has issued, and puts what it
 // grants into dst. After an error, always an *[ErrorInfo], dst denies everything.
 // It allocates nothing, unless it adds the token to the cache.
 func (v *Verifier) VerifyToken(dst *Grant, token []byte, now UnixMilli) error {
@@ -161,7 +176,7 @@ func (v *Verifier) VerifyToken(dst *Grant, token []byte, now UnixMilli) error {
 		}
 	}
 	s := v.scratch.Get().(*scratch)
-	verdict, err := v.verifyJWT(dst, s, token, now)
+	verdict, err := v.verifyUncached(dst, s, token, now)
 	v.scratch.Put(s)
 	if err != nil {
 		dst.verified = verified{}

@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -42,9 +43,12 @@ func (c *court) requireOneVerdict(t *testing.T, token []byte, now int64) {
 		if want.Reason != "" {
 			info, ok := err.(*engine.ErrorInfo)
 			require.True(t, ok, "way %d: the oracle refuses (%s), the engine says %v: %q", i, want.Reason, err, token)
+			require.Empty(t, g.KeyName())
+			if opaque(token) && info == engine.ErrAblyTokenUnrecognized {
+				continue // the oracle knows no opaque tokens, so it cannot tell why one is refused
+			}
 			require.Equal(t, want.Reason, string(info.Reason()), "way %d: %q", i, token)
 			require.Equal(t, [2]int{want.Code, want.Status}, [2]int{info.Code, info.StatusCode})
-			require.Empty(t, g.KeyName())
 			continue
 		}
 		require.NoError(t, err, "way %d: the oracle admits %q", i, token)
@@ -57,10 +61,12 @@ func (c *court) requireOneVerdict(t *testing.T, token []byte, now int64) {
 	x := c.cold.ExplainToken(token, engine.UnixMilli(now))
 	if planted == "" && want.Reason == "" {
 		require.Nil(t, x.Err)
-	} else if planted == "" {
+	} else if planted == "" && !opaque(token) {
 		require.Equal(t, want.Reason, string(x.Err.Reason()))
 	}
 }
+
+func opaque(token []byte) bool { return bytes.Count(token, []byte{'.'}) == 1 }
 
 // seeds calls add for every token of the vectors.
 func seeds(f *testing.F, add func(v vectors.Vector)) {

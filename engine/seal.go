@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+// SealSecret is a secret of the server's own, from which the keys are derived
+// that issued tokens are sealed with. It is never the secret of an API key: whose
+// holder could then seal for himself more than his key may do.
+type SealSecret struct{ secret Secret }
+
+// MinSealSecretBytes is the shortest sealing secret.
+const MinSealSecretBytes = 32
+
+// NewSealSecret returns the sealing secret of that text, taken byte for byte.
+func NewSealSecret(secret Secret) (SealSecret, error) {
+	if len(secret) < MinSealSecretBytes {
+		return SealSecret{}, fmt.Errorf("engine: a sealing secret is shorter than %d bytes", MinSealSecretBytes)
+	}
+	return SealSecret{secret}, nil
+}
+
+// sealID names a sealing secret in a token, in the clear, so that secrets can be
+// rotated.
+type sealID [8]byte
+
+func (s SealSecret) id() (id sealID) {
+	sum := sha256.Sum256([]byte("portcullis seal id\x00" + string(s.secret)))
+	copy(id[:], sum[:])
+	return id
+}
+
+// sealKind is what a sealed string is for. One kind is never taken for another.
+type sealKind byte
+
+// The kinds of sealed strings.
+const sealAccess sealKind = 1 // an Ably token
+
+const sealVersion = 1
+
+// sealKey derives, by HKDF-SHA256 (RFC 5869), the key that strings of one kind,
+// sealed for one API key, are sealed with. An API key whose secret has been
+// replaced is another key: what was sealed for it before opens no more.
+func (s SealSecret) sealKey(kind sealKind, k *Key) (cipher.AEAD, error) {
+	epoch := sha256.Sum256([]byte("portcullis key epoch\x00" + k.Name + "\x00" + string(k.Secret)))
+	info := string([]byte{sealVersion, byte(kind)}) + k.Name + "\x00" + string(epoch[:16])
+	key, err := hkdf.Key(sha256.New, []byte(s.secret), nil, info, chacha20poly1305.KeySize)
+	if err != nil {
+		return nil, err
+	}
+	return chacha20poly1305.NewX(key) // its nonces are long enough to be random
+}
+
+// sealer seals and opens the tokens of one API key under one sealing secret.
+type sealer struct {
+	id   sealID
+	aead cipher.AEAD
+}
+
+// prepareSealers derives the sealers of a key, newest secret first.
+func prepareSealers(secrets []SealSecret, k *Key) ([]sealer, error) {
+	sealers := make([]sealer, len(secrets))
+	for i, s := range secrets {
+		if s.secret == "" {
+			return nil, errors.New("engine: an empty sealing secret")
+		}
+		aead, err := s.sealKey(sealAccess, k)
+		if err != nil {
+			return nil, err
+		}
+		sealers[i] = sealer{s.id(), aead}
+	}
+	return sealers, nil
+}

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"portcullis/capability"
+	"portcullis/internal/hs256"
+)
+
+// TokenRequestParams is what a TokenRequest asks for.
+type TokenRequestParams struct {
+	Timestamp  UnixMilli     // the time of signing; a server takes it for two minutes
+	TTL        time.Duration // 0 asks for the default, one hour
+	ClientID   string        // "" asks for an anonymous token, "*" for one of any clientId
+	Capability string        // JSON; "" asks for all that the key has
+	Nonce      string        // at least 16 characters; "" means a random one
+}
+
+// AppendTokenRequest appends a signed TokenRequest as JSON (TE1-TE6). It refuses
+// to sign what a Verifier would refuse whatever its keys.
+func (s *Signer) AppendTokenRequest(dst []byte, p *TokenRequestParams) ([]byte, error) {
+	r := TokenRequest{
+		KeyName: []byte(s.keyName), ClientID: []byte(p.ClientID), Nonce: []byte(p.Nonce),
+		Timestamp: strconv.AppendInt(nil, int64(p.Timestamp), 10),
+	}
+	switch {
+	case p.TTL < 0 || p.TTL%time.Millisecond != 0 || p.TTL > DefaultMaxTTL:
+		return nil, fmt.Errorf("engine: ttl %s is not a number of whole milliseconds up to %s", p.TTL, DefaultMaxTTL)
+	case p.TTL > 0:
+		r.TTL = strconv.AppendInt(nil, p.TTL.Milliseconds(), 10)
+	}
+	if p.ClientID != "" && p.ClientID != "*" && !ValidClientID(r.ClientID) {
+		return nil, fmt.Errorf("engine: clientId %q is not of 1 to %d bytes without * and control characters", p.ClientID, MaxClientIDBytes)
+	}
+	if p.Capability != "" {
+		set, err := capability.Parse([]byte(p.Capability))
+		if err != nil {
+			return nil, fmt.Errorf("engine: capability: %w", err)
+		}
+		if set.Len() == 0 {
+			return nil, errors.New("engine: capability: grants nothing")
+		}
+		r.Capability = set.AppendJSON(nil)
+	}
+	if p.Nonce == "" {
+		r.Nonce = []byte(rand.Text())
+	}
+	r.MAC = []byte("to come")
+	if r.check() != nil {
+		return nil, errors.New("engine: the nonce is shorter than 16 characters or holds a control character, or there is no timestamp")
+	}
+	var scratch hs256.Scratch
+	mac := s.mac.StdText(&scratch, r.appendSigned(nil, r.Capability))
+
+	dst = appendJSONString(append(dst, `{"keyName":`...), s.keyName)
+	dst = append(append(dst, `,"timestamp":`...), r.Timestamp...)
+	dst = appendJSONString(append(dst, `,"nonce":`...), string(r.Nonce))
+	if len(r.TTL) > 0 {
+		dst = append(append(dst, `,"ttl":`...), r.TTL...)
+	}
+	if len(r.Capability) > 0 {
+		dst = appendJSONString(append(dst, `,"capability":`...), string(r.Capability))
+	}
+	if len(r.ClientID) > 0 {
+		dst = appendJSONString(append(dst, `,"clientId":`...), string(r.ClientID))
+	}
+	return append(appendJSONString(append(dst, `,"mac":`...), string(mac[:])), '}'), nil
+}

@@ -193,6 +193,18 @@ func (s *Set) Names(resource []byte) bool {
 	return false
 }
 
+// Everywhere returns the operations granted by a resource that is literally "*"
+// or "[*]*". Statistics and the like concern no channel, so only these grant
+// them.
+func (s *Set) Everywhere() (ops Op) {
+	for _, r := range s.rules {
+		if isStar(s.path(r)) && (r.qualifier == Channel || r.qualifier == Any) {
+			ops |= r.ops
+		}
+	}
+	return ops
+}
+
 // Clone returns a copy that shares no memory with s.
 func (s *Set) Clone() *Set { return &Set{text: slices.Clone(s.text), rules: slices.Clone(s.rules)} }
 

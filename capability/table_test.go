@@ -250,6 +250,14 @@ func TestChannelNames(t *testing.T) {
 	}
 }
 
+func TestEverywhere(t *testing.T) {
+	for text, want := range map[string]Op{
+		k0: All, k5: All, k3: Subscribe, `{"a:*":["stats"],"[meta]*":["stats"],"*:*":["stats"]}`: 0, `{"*":["stats"],"[*]*":["history"]}`: Stats | History, `{}`: 0,
+	} {
+		require.Equal(t, want, mustParse(t, text).Everywhere(), text)
+	}
+}
+
 func TestTheZeroValuesGrantNothing(t *testing.T) {
 	var m *Matcher
 	require.Zero(t, m.Ops([]byte("a")))

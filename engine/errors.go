@@ -61,6 +61,11 @@ var (
 	ErrRequestedTTL          = define(StepTime, "ttl_invalid", 40003, 400, "invalid ttl", "the requested ttl is not a number of milliseconds from 1 to the maximum: 24 h, or 1 h for a key with revocable tokens", "ask for a shorter ttl")
 	ErrNonceReplayed         = define(StepNonce, "nonce_replayed", 40105, 401, "Nonce value replayed", "a TokenRequest with this nonce was redeemed before", "sign a new TokenRequest for every token")
 	ErrTokenSize             = define(StepCapability, "token_too_large", 40003, 400, "invalid capability: too large for a token of 8192 bytes", "the granted capability does not fit a token", "grant fewer resources, or use wildcards")
+	ErrKeyMismatch           = define(StepSignature, "key_mismatch", 40101, 401, "Not authorized", "an unsigned TokenRequest came with the credentials of another key", "authenticate with the key that the TokenRequest names")
+	ErrSandbox               = define(StepRequest, "sandbox_refused", 40101, 401, "Not authorized", "the sandbox token is missing or wrong, or the app is not this key's", "send Authorization: Bearer with server.sandbox_token, or the app's own first key")
+	ErrSandboxFull           = define(StepRequest, "sandbox_full", 40127, 403, "too many apps", "the sandbox has as many apps as it may", "delete apps, or wait: each lives for a day")
+	ErrMessage               = define(StepRequest, "message_malformed", 40013, 400, "invalid message", "a message is not an object with a string clientId, if any", "send one message or an array of messages")
+	ErrConnectionKey         = define(StepOperation, "connection_key_mismatch", 40006, 400, "Malformed message; mismatched connectionId", "a message names a connection that is not its sender's", "publish over the connection itself")
 	ErrBasicNeeded           = define(StepCredential, "basic_auth_required", 40162, 401, "this operation needs the API key, not a token", "a token was presented where only the key itself will do", "authenticate with Basic and the API key")
 	ErrUnavailable           = define(StepService, "store_unavailable", 50003, 503, "request could not be completed in time", "the store is slow, unreachable, full, or may have lost its history", "retry after the time that Retry-After gives; see the log and /readyz")
 
@@ -108,7 +113,7 @@ func Errors() []*ErrorInfo {
 		ErrKeyDisabled, ErrKeyVerifyOnly, ErrKeyRevoked, ErrKeyExpired,
 		ErrClaims, ErrIssuedAtMissing, ErrExpiryMissing, ErrTimeClaim, ErrTokenExpired, ErrExpiryOrder, ErrIssuedInFuture, ErrNotYetValid, ErrTTL,
 		ErrAblyHeader, ErrAblyClaim, ErrClaim, ErrClientID, ErrCapability, ErrCapabilitySize, ErrTokenRevoked, ErrNothingGranted,
-		ErrAblyTokenUnrecognized, ErrTokenRequest, ErrTokenRequestKey, ErrMAC, ErrTimestamp, ErrRequestedTTL, ErrNonceReplayed, ErrTokenSize, ErrBasicNeeded,
+		ErrAblyTokenUnrecognized, ErrTokenRequest, ErrTokenRequestKey, ErrMAC, ErrTimestamp, ErrRequestedTTL, ErrNonceReplayed, ErrTokenSize, ErrKeyMismatch, ErrBasicNeeded, ErrSandbox, ErrSandboxFull, ErrMessage, ErrConnectionKey,
 		ErrForbidden, ErrClientIDMismatch, ErrRequestClientID, ErrChannel, ErrCapabilityDenied, ErrPresenceClientID, ErrOperationClientID,
 		ErrClientIDHeader, ErrOperationParameter, ErrChannelParameter, ErrBadRequest, ErrBody, ErrBodyTooLarge, ErrHeaderTooLarge,
 		ErrNotFound, ErrMethod, ErrTimeout, ErrMisdirected, ErrOrigin, ErrAdminToken, ErrExpectation, ErrVersion, ErrRefusals, ErrConfiguration, ErrInternal, ErrUnavailable, ErrOverloaded,

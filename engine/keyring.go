@@ -83,12 +83,12 @@ func (s *keyStore) replace(keys []Key, rules TokenRules, seal []SealSecret) erro
 		if next.keys[k.Name] != nil {
 			return fmt.Errorf("engine: key %d (%q): %w", i, k.Name, errDuplicateKey)
 		}
-		record, err := s.prepare(k, rules, next.seal)
-		if err != nil {
-			return err
-		}
-		if old != nil && old.keys[k.Name].same(record) {
-			record = old.keys[k.Name]
+		record := unchanged(old, &k, next)
+		if record == nil {
+			var err error
+			if record, err = s.prepare(k, rules, next.seal); err != nil {
+				return err
+			}
 		}
 		next.keys[k.Name] = record
 		next.apps[string(appOf([]byte(k.Name)))] = struct{}{}
@@ -105,11 +105,7 @@ func (s *keyStore) replace(keys []Key, rules TokenRules, seal []SealSecret) erro
 }
 
 func (s *keyStore) prepare(k Key, rules TokenRules, seal []SealSecret) (*keyRecord, error) {
-	if k.Capability == nil {
-		k.Capability = everyChannel
-	} else {
-		k.Capability = k.Capability.Clone()
-	}
+	k.Capability = orEveryChannel(k.Capability).Clone()
 	k.Restrictions = Restrictions{slices.Clone(k.Restrictions.Origins), slices.Clone(k.Restrictions.IPs)}
 	r := &keyRecord{
 		Key:        k,
@@ -142,11 +138,27 @@ func (s *keyStore) ledgerOf(name string) *ledger {
 	return l
 }
 
-// same says whether two records stand for the same configuration.
-func (r *keyRecord) same(other *keyRecord) bool {
-	return r != nil && r.rules == other.rules && r.Secret == other.Secret && r.RevocableTokens == other.RevocableTokens &&
-		r.State == other.State && r.NotAfter == other.NotAfter && r.whole.text == other.whole.text &&
-		r.Restrictions.equal(&other.Restrictions) && slices.EqualFunc(r.sealers, other.sealers, func(a, b sealer) bool { return a.id == b.id })
+// unchanged returns the old record of k, if there is one and it would be prepared
+// in the same way now; otherwise nil.
+func unchanged(old *keyring, k *Key, next *keyring) *keyRecord {
+	if old == nil {
+		return nil
+	}
+	r := old.keys[k.Name]
+	same := r != nil && old.rules == next.rules && slices.Equal(old.seal, next.seal) &&
+		r.Secret == k.Secret && r.RevocableTokens == k.RevocableTokens && r.State == k.State && r.NotAfter == k.NotAfter &&
+		r.Since == k.Since && r.Restrictions.equal(&k.Restrictions) && r.whole.text == orEveryChannel(k.Capability).String()
+	if !same {
+		return nil
+	}
+	return r
+}
+
+func orEveryChannel(set *capability.Set) *capability.Set {
+	if set == nil {
+		return everyChannel
+	}
+	return set
 }
 
 // usable says why the key is good for nothing at now, or nil.

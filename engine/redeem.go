@@ -34,7 +34,7 @@ func (v *Verifier) RedeemWithKey(ctx context.Context, dst *Grant, r *TokenReques
 		case g.key == nil || g.IsToken():
 			return nil, nil, ErrBasicNeeded
 		case string(r.KeyName) != g.key.Name:
-			return nil, nil, ErrTokenRequestKey
+			return nil, nil, ErrKeyMismatch
 		}
 		return g.key, r.Capability, nil
 	})

@@ -48,7 +48,7 @@ func ParseTokenRequest(dst *TokenRequest, json []byte) error {
 	s := &dst.scanner
 	var wrong error
 	for s.Reset(dst.memory, 0); s.Next(); {
-		field, number := dst.field(s.Name())
+		field, number := dst.Field(s.Name())
 		if field == nil {
 			continue
 		}
@@ -80,8 +80,9 @@ func ParseTokenRequest(dst *TokenRequest, json []byte) error {
 	return wrong
 }
 
-// field returns the field of that name, and whether it holds a number.
-func (r *TokenRequest) field(name []byte) (field *[]byte, number bool) {
+// Field returns the field of that name, for readers of other encodings than JSON,
+// and whether it holds a number; nil when there is none of that name.
+func (r *TokenRequest) Field(name []byte) (field *[]byte, number bool) {
 	switch string(name) {
 	case "keyName":
 		return &r.KeyName, false

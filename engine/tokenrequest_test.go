@@ -293,7 +293,7 @@ func TestAnUnsignedRequestNeedsTheKeyItself(t *testing.T) {
 	require.Zero(t, store.calls, "no nonce, nothing to spend")
 	require.ErrorIs(t, v.RedeemWithKey(t.Context(), &g, unsigned, &token, store, testNow), ErrBasicNeeded)
 	require.ErrorIs(t, v.RedeemWithKey(t.Context(), &g, unsigned, new(Grant), store, testNow), ErrBasicNeeded)
-	require.ErrorIs(t, v.RedeemWithKey(t.Context(), &g, request(t, with("keyName", "appId.other")), &key, store, testNow), ErrTokenRequestKey)
+	require.ErrorIs(t, v.RedeemWithKey(t.Context(), &g, request(t, with("keyName", "appId.other")), &key, store, testNow), ErrKeyMismatch)
 	require.ErrorIs(t, v.RedeemWithKey(t.Context(), &g, request(t, with("timestamp", 0)), &key, store, testNow), ErrTimestamp)
 	require.NoError(t, v.RedeemWithKey(t.Context(), &g, request(t, with()), &key, store, testNow))
 	require.ErrorIs(t, v.RedeemWithKey(t.Context(), &g, request(t, with()), &key, store, testNow), ErrNonceReplayed)

@@ -18,6 +18,9 @@ import (
 // work is what one request works in.
 type work struct {
 	grant      engine.Grant
+	issued     engine.Grant // what a TokenRequest is redeemed into
+	request    engine.TokenRequest
+	details    engine.TokenDetails
 	session    admission.Session
 	credential []byte // decoded from a header
 	clientID   []byte // decoded from a header
@@ -56,28 +59,7 @@ func (s *Server) decide(ctx *fasthttp.RequestCtx, w *work) error {
 	if err != nil {
 		return err
 	}
-	clientID, err := findClientID(ctx, &w.clientID)
-	if err != nil {
-		return err
-	}
-	c, err := findCredential(ctx, &w.credential)
-	if err != nil {
-		return err
-	}
-	settings := s.settings.Load()
-	if c.isKey {
-		if !settings.mayPresentKey(ctx) {
-			return engine.ErrInsecureBasic
-		}
-		err = s.verifier.VerifyKey(&w.grant, c.text, s.now())
-	} else {
-		err = s.verifyToken(w, c.text)
-	}
-	if err != nil {
-		s.logRefusal(ctx, c, err)
-		return err
-	}
-	if err := admission.Admit(&w.session, &w.grant, settings.peer(ctx, clientID)); err != nil {
+	if err := s.authenticate(ctx, w); err != nil {
 		return err
 	}
 	if op != 0 {
@@ -86,12 +68,44 @@ func (s *Server) decide(ctx *fasthttp.RequestCtx, w *work) error {
 	return nil
 }
 
-// verifyToken verifies a token into w, and tells a client that presents a
-// refused one again and again to stop.
-func (s *Server) verifyToken(w *work, token []byte) error {
+// authenticate admits the sender of a request into w's session.
+func (s *Server) authenticate(ctx *fasthttp.RequestCtx, w *work) error {
+	clientID, err := findClientID(ctx, &w.clientID)
+	if err != nil {
+		return err
+	}
+	if err := s.verifyCredential(ctx, w, &w.grant); err != nil {
+		return err
+	}
+	return admission.Admit(&w.session, &w.grant, s.settings.Load().peer(ctx, clientID))
+}
+
+// verifyCredential verifies the credential of a request into g.
+func (s *Server) verifyCredential(ctx *fasthttp.RequestCtx, w *work, g *engine.Grant) error {
+	c, err := findCredential(ctx, &w.credential)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !c.isKey:
+		err = s.verifyToken(g, c.text)
+	case !s.settings.Load().mayPresentKey(ctx):
+		return engine.ErrInsecureBasic
+	default:
+		err = s.verifier.VerifyKey(g, c.text, s.now())
+	}
+	if err != nil {
+		s.logRefusal(ctx, c, err)
+	}
+	return err
+}
+
+// verifyToken verifies a token into g, and tells a client that presents a refused
+// one again and again to stop.
+func (s *Server) verifyToken(g *engine.Grant, token []byte) error {
 	now := s.now()
-	err := s.verifier.VerifyToken(&w.grant, token, now)
-	s.metrics.lookedUp(w.grant.FromCache())
+	err := s.verifier.VerifyToken(g, token, now)
+	s.metrics.lookedUp(g.FromCache())
 	if err != nil {
 		return s.refusals.Answer(token, err, now)
 	}

@@ -150,7 +150,7 @@ func (s *Server) decideEntry(w *work, e *batchEntry) error {
 		return engine.ErrNoCredentials
 	}
 	w.credential = append(w.credential[:0], e.Token...)
-	if err := s.verifyToken(w, w.credential); err != nil {
+	if err := s.verifyToken(&w.grant, w.credential); err != nil {
 		return err
 	}
 	w.clientID = append(w.clientID[:0], e.ClientID...)

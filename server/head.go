@@ -34,19 +34,21 @@ func knownMethod(method []byte) bool {
 }
 
 // checkTarget refuses paths that mean one thing to one reader and another to the
-// next. The target is matched as it was sent, so nothing is decoded here.
+// next. The target is matched as it was sent; only a parameter is decoded, once,
+// after it was found, so in a parameter every escape is data.
 func checkTarget(target []byte) *engine.ErrorInfo {
 	path, _, _ := bytes.Cut(target, []byte{'?'})
 	if len(path) == 0 || path[0] != '/' {
 		return engine.ErrBadRequest // absolute, authority and asterisk forms are for proxies
 	}
+	from, to := parameterOf(path)
 	for i := 0; i < len(path); i++ {
 		switch c := path[i]; {
 		case c == '\\' || c == '#' || c <= ' ' || c >= 0x7f:
 			return engine.ErrBadRequest
 		case c == '/' && ambiguousSegment(path[i+1:]):
 			return engine.ErrBadRequest
-		case c == '%' && ambiguousEscape(path[i+1:]):
+		case c == '%' && !(from <= i && i < to) && ambiguousEscape(path[i+1:]):
 			return engine.ErrBadRequest
 		}
 	}

@@ -16,10 +16,12 @@ type surface uint8
 const (
 	surfaceAdmit surface = iota
 	surfaceBatch
+	surfaceRequestToken
+	surfaceREST
 	surfaceCount
 )
 
-var surfaceNames = [surfaceCount]string{"admit", "batch"}
+var surfaceNames = [surfaceCount]string{"admit", "batch", "requestToken", "rest"}
 
 // metrics are the Server's numbers. Every label value is of a closed set and
 // every counter is made at start, so a decision costs no look-up by text.
@@ -30,6 +32,8 @@ type metrics struct {
 	hits      prometheus.Counter
 	misses    prometheus.Counter
 
+	issued               prometheus.Counter
+	notIssued            prometheus.Counter
 	reloadOK, reloadedAt prometheus.Gauge
 }
 
@@ -64,6 +68,11 @@ func newMetrics(version string, v *engine.Verifier) *metrics {
 	bytes := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "portcullis_cache_bytes", Help: "Memory taken by cached tokens.",
 	}, func() float64 { return float64(v.CachedBytes()) })
+	issued := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portcullis_tokens_issued_total", Help: "Token requests, by whether a token was issued.",
+	}, []string{"result"})
+	m.issued, m.notIssued = issued.WithLabelValues("issued"), issued.WithLabelValues("refused")
+	m.registry.MustRegister(issued)
 	m.reloadOK = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "portcullis_config_last_reload_successful", Help: "1 when the configuration was last read without a fault.",
 	})

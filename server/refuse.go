@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/segmentio/encoding/json"
 	"github.com/tinylib/msgp/msgp"
@@ -91,7 +92,7 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, info *engine.ErrorInfo) {
 	case fasthttp.StatusTooManyRequests:
 		response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(admission.RefusalWindow/1000))
 	case fasthttp.StatusServiceUnavailable:
-		response.Header.Set(fasthttp.HeaderRetryAfter, "1")
+		response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(max(1, int((info.RetryAfter()+time.Second-1)/time.Second))))
 	}
 	response.SetBody(r.bodies[f])
 }

@@ -9,28 +9,85 @@ import (
 	"portcullis/engine"
 )
 
-// route is one public endpoint.
+// route is one endpoint.
 type route struct {
 	methods []string // HEAD goes with GET
 	handle  func(s *Server, ctx *fasthttp.RequestCtx)
 	maxBody int  // bytes; 0 means maxBodyBytes
 	cors    bool // pages of other origins may use it
+	hidden  bool // with another method it is not there: 404 instead of 405, as Ably answers
 }
 
 // routes are the public endpoints, by the path as it is sent: what is
-// percent-encoded or spelt otherwise is no path of ours.
+// percent-encoded or spelt otherwise is no path of ours. {} stands for a
+// parameter, which follows one of the parameterised words.
 var routes = map[string]*route{
-	"/v1/admit":       {methods: []string{fasthttp.MethodGet, fasthttp.MethodPost}, handle: (*Server).admit, cors: true},
-	"/v1/admit/batch": {methods: []string{fasthttp.MethodPost}, handle: (*Server).admitBatch, maxBody: maxBatchBytes, cors: true},
-	"/time":           {methods: []string{fasthttp.MethodGet}, handle: (*Server).time, cors: true},
-	"/livez":          {methods: []string{fasthttp.MethodGet}, handle: (*Server).live},
-	"/readyz":         {methods: []string{fasthttp.MethodGet}, handle: (*Server).ready},
+	"/v1/admit":             {methods: []string{fasthttp.MethodGet, fasthttp.MethodPost}, handle: (*Server).admit, cors: true},
+	"/v1/admit/batch":       {methods: []string{fasthttp.MethodPost}, handle: (*Server).admitBatch, maxBody: maxBatchBytes, cors: true},
+	"/time":                 {methods: []string{fasthttp.MethodGet}, handle: (*Server).time, cors: true},
+	"/stats":                {methods: []string{fasthttp.MethodGet, fasthttp.MethodPost}, handle: (*Server).stats, cors: true},
+	"/keys/{}/requestToken": {methods: []string{fasthttp.MethodPost}, handle: (*Server).requestToken, cors: true, hidden: true},
+	"/channels/{}":          {methods: []string{fasthttp.MethodGet}, handle: (*Server).channelStatus, cors: true},
+	"/channels/{}/messages": {methods: []string{fasthttp.MethodGet, fasthttp.MethodPost}, handle: (*Server).messages, maxBody: maxPublishBytes, cors: true},
+	"/channels/{}/history":  {methods: []string{fasthttp.MethodGet}, handle: (*Server).messages, cors: true},
+	"/apps":                 {methods: []string{fasthttp.MethodPost}, handle: (*Server).createApp, cors: true},
+	"/apps/{}":              {methods: []string{fasthttp.MethodDelete}, handle: (*Server).deleteApp, cors: true},
+	"/livez":                {methods: []string{fasthttp.MethodGet}, handle: (*Server).live},
+	"/readyz":               {methods: []string{fasthttp.MethodGet}, handle: (*Server).ready},
+}
+
+// parameterised are the words after which a parameter follows.
+var parameterised = []string{"/channels/", "/keys/", "/apps/"}
+
+// parameterOf returns where in path the parameter stands; from == to when there
+// is none.
+func parameterOf(path []byte) (from, to int) {
+	for _, word := range parameterised {
+		if bytes.HasPrefix(path, []byte(word)) {
+			from = len(word)
+			if to = bytes.IndexByte(path[from:], '/'); to < 0 {
+				return from, len(path)
+			}
+			return from, from + to
+		}
+	}
+	return 0, 0
+}
+
+// find returns the endpoint of a request target, nil when there is none.
+func find(target []byte) *route {
+	path, _, _ := bytes.Cut(target, []byte{'?'})
+	from, to := parameterOf(path)
+	if from == to {
+		return routes[string(path)]
+	}
+	var buffer [64]byte
+	if from+len("{}")+len(path)-to > len(buffer) {
+		return nil
+	}
+	pattern := append(append(append(buffer[:0], path[:from]...), "{}"...), path[to:]...)
+	return routes[string(pattern)]
+}
+
+// parameter returns the decoded parameter of the request's path.
+func parameter(ctx *fasthttp.RequestCtx) []byte {
+	path, _, _ := bytes.Cut(ctx.Request.Header.RequestURI(), []byte{'?'})
+	from, to := parameterOf(path)
+	var decoded []byte
+	for i := from; i < to; i++ {
+		c := path[i]
+		if c == '%' && i+2 < to && unhex(path[i+1]) < 16 && unhex(path[i+2]) < 16 {
+			c = unhex(path[i+1])<<4 | unhex(path[i+2])
+			i += 2
+		}
+		decoded = append(decoded, c)
+	}
+	return decoded
 }
 
 // headerReceived gives every route its own limit on bodies before one is read.
 func headerReceived(header *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	path, _, _ := bytes.Cut(header.RequestURI(), []byte{'?'})
-	if r := routes[string(path)]; r != nil && r.maxBody != 0 {
+	if r := find(header.RequestURI()); r != nil && r.maxBody != 0 {
 		return fasthttp.RequestConfig{MaxRequestBodySize: r.maxBody}
 	}
 	return fasthttp.RequestConfig{}
@@ -41,8 +98,7 @@ func (s *Server) servePublic(ctx *fasthttp.RequestCtx) {
 	if !s.acceptable(ctx) {
 		return
 	}
-	path, _, _ := bytes.Cut(ctx.Request.Header.RequestURI(), []byte{'?'})
-	r := routes[string(path)]
+	r := find(ctx.Request.Header.RequestURI())
 	switch {
 	case r == nil:
 		s.refuse(ctx, engine.ErrNotFound)
@@ -79,6 +135,10 @@ func (s *Server) serveRoute(ctx *fasthttp.RequestCtx, r *route) {
 			r.handle(s, ctx)
 			return
 		}
+	}
+	if r.hidden {
+		s.refuse(ctx, engine.ErrNotFound)
+		return
 	}
 	s.refuse(ctx, engine.ErrMethod)
 	ctx.Response.Header.Set(fasthttp.HeaderAllow, strings.Join(r.methods, ", "))

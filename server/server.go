@@ -19,6 +19,7 @@ import (
 
 	"portcullis/admission"
 	"portcullis/engine"
+	"portcullis/store"
 )
 
 // Limits on connections and requests. fasthttp's own defaults are without end.
@@ -46,6 +47,9 @@ type Options struct {
 	AdminToken          engine.Secret // what admin requests must bear; "" means nothing
 	LoopbackOnly        bool          // the listeners are on loopback addresses: refuse requests under other names
 	RefusalLimit        int           // refusals of one token in ten seconds before it is told to stop; 0 means admission.DefaultRefusalLimit
+	Store               store.Store   // nonces and sandbox apps; nil means that no token can be requested
+	Sandbox             bool          // POST /apps and DELETE /apps/{id}
+	SandboxToken        engine.Secret // what POST /apps must bear; "" means nothing
 	Reload              func() error  // what POST /-/reload does; nil means there is no such endpoint
 }
 
@@ -67,6 +71,8 @@ type Server struct {
 	admin    *fasthttp.Server
 	settings atomic.Pointer[Settings]
 	refusals *admission.Refusals
+	issuer   *engine.Issuer
+	sandbox  *sandbox
 	adminKey [sha256.Size]byte
 	draining atomic.Bool
 }
@@ -77,6 +83,8 @@ func New(o Options) *Server {
 		options: o, verifier: o.Verifier, now: o.Now, log: o.Log,
 		work:     sync.Pool{New: func() any { return new(work) }},
 		refusals: admission.NewRefusals(o.RefusalLimit),
+		issuer:   engine.NewIssuer(),
+		sandbox:  newSandbox(o.Verifier, o.Store),
 		adminKey: sha256.Sum256([]byte(o.AdminToken)),
 	}
 	if s.now == nil {
@@ -116,6 +124,15 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler, o *Options) *fasthttp.
 		Logger:                       httpLog{s.log},
 	}
 }
+
+// Configure makes keys, token rules and sealing secrets the present ones, beside
+// the keys of sandbox apps; all of it or, after an error, nothing.
+func (s *Server) Configure(keys []engine.Key, rules engine.TokenRules, seal []engine.SealSecret) error {
+	return s.sandbox.configure(keys, rules, seal)
+}
+
+// LoadSandbox takes in the sandbox apps that the store has kept.
+func (s *Server) LoadSandbox() error { return s.sandbox.load() }
 
 // Apply makes settings the present ones, from the next request on.
 func (s *Server) Apply(settings Settings) { s.settings.Store(&settings) }

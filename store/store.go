@@ -26,7 +26,8 @@ type Store interface {
 	AppendRevocations(ctx context.Context, keyName string, revocations []engine.Revocation) error
 	// WatchRevocations calls told with every revocation that is kept, and returns;
 	// from then on it calls told with every new one, until the store is closed.
-	// Order and repetition mean nothing: revocations are a set. There is one watch.
+	// Order and repetition mean nothing: revocations are a set. There is one watch
+	// (a second is ErrWatched). told must not call the store.
 	WatchRevocations(told func(keyName string, r engine.Revocation)) error
 
 	// Put keeps a record under a name of its bucket: a new one only when create,
@@ -37,8 +38,9 @@ type Store interface {
 	// Delete forgets a record; there need not be one.
 	Delete(ctx context.Context, b Bucket, name string) error
 	// Watch calls told with every record of the bucket, and returns; from then on
-	// it calls told with every change, the value nil when the record was deleted,
-	// until the store is closed. There is one watch of a bucket.
+	// it calls told with every change, in order, the value nil when the record was
+	// deleted, until the store is closed. There is one watch of a bucket (a second
+	// is ErrWatched). told must not call the store.
 	Watch(b Bucket, told func(name string, value []byte)) error
 
 	// Status says how the store is.
@@ -71,12 +73,17 @@ var (
 	ErrNotFound = errors.New("store: no such record")
 	ErrClosed   = errors.New("store: closed")
 	ErrTooLarge = errors.New("store: the name is longer than 256 bytes or the value than 64 KiB")
+	ErrInvalid  = errors.New("store: an empty name, a bucket that is not there or a target that is none")
+	ErrWatched  = errors.New("store: there is a watch already")
+	ErrBusy     = errors.New("store: too much waits to be written; nothing was done")
 )
 
 // Status is how a store is.
 type Status struct {
-	Err        error // why it is not well; nil when it is
-	Nonces     int   // remembered
+	Err    error // why it is not well; nil when it is
+	Nonces int   // remembered
+	// Floor, when it is not 0, is a time to come: until then Spend answers Unknown
+	// to everything that something older than the floor's cause was made with.
 	Floor      engine.UnixMilli
 	FloorCause string // why there is a floor
 }

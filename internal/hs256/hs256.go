@@ -10,10 +10,12 @@ import (
 	"hash"
 )
 
-// Size is the length of a MAC in bytes, TextSize that of its base64url text.
+// Size is the length of a MAC in bytes, TextSize that of its base64url text,
+// StdTextSize that of its text in standard base64, padded.
 const (
-	Size     = sha256.Size
-	TextSize = 43
+	Size        = sha256.Size
+	TextSize    = 43
+	StdTextSize = 44
 )
 
 // Key is a secret with both of its padded blocks already hashed. It is
@@ -55,6 +57,7 @@ type Scratch struct {
 	state  encoding.BinaryUnmarshaler
 	sum    [Size]byte
 	text   [TextSize]byte
+	std    [StdTextSize]byte
 }
 
 // MAC returns the HMAC-SHA256 of message; the array is good until the next call
@@ -90,5 +93,19 @@ func (k *Key) Text(s *Scratch, message []byte) *[TextSize]byte {
 // Comparing texts instead of bytes leaves a MAC exactly one accepted spelling.
 func (k *Key) EqualText(s *Scratch, message, text []byte) bool {
 	want := k.Text(s, message)
+	return subtle.ConstantTimeCompare(want[:], text) == 1
+}
+
+// StdText returns the MAC of message in standard base64 with padding (RFC 4648
+// §4), as TokenRequests carry it; the array is good until the next call with the
+// same Scratch.
+func (k *Key) StdText(s *Scratch, message []byte) *[StdTextSize]byte {
+	base64.StdEncoding.Encode(s.std[:], k.MAC(s, message)[:])
+	return &s.std
+}
+
+// EqualStdText is EqualText for standard base64 with padding.
+func (k *Key) EqualStdText(s *Scratch, message, text []byte) bool {
+	want := k.StdText(s, message)
 	return subtle.ConstantTimeCompare(want[:], text) == 1
 }

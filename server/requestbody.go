@@ -1,0 +1,111 @@
+package server
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/tinylib/msgp/msgp"
+	"github.com/valyala/fasthttp"
+
+	"portcullis/engine"
+)
+
+// readTokenRequest reads a TokenRequest from a body in JSON, msgpack or form
+// encoding. Without a content type, and as text/plain, which Ably documents, it
+// is JSON.
+func readTokenRequest(ctx *fasthttp.RequestCtx, r *engine.TokenRequest) error {
+	contentType := ctx.Request.Header.ContentType()
+	switch {
+	case isMediaType(contentType, "application/x-msgpack"):
+		return readMsgpackRequest(ctx.Request.Body(), r)
+	case isMediaType(contentType, "application/x-www-form-urlencoded"):
+		return readFormRequest(ctx, r)
+	}
+	return engine.ParseTokenRequest(r, ctx.Request.Body())
+}
+
+func readFormRequest(ctx *fasthttp.RequestCtx, r *engine.TokenRequest) error {
+	r.Reset()
+	for name, value := range ctx.PostArgs().All() {
+		field, _ := r.Field(name)
+		if field == nil {
+			continue
+		}
+		if *field != nil {
+			r.Reset()
+			return engine.ErrTokenRequest // given twice
+		}
+		*field = append([]byte{}, value...)
+	}
+	return nil
+}
+
+// readMsgpackRequest reads a map with string keys, none of them twice.
+func readMsgpackRequest(body []byte, r *engine.TokenRequest) error {
+	r.Reset()
+	size, rest, err := msgp.ReadMapHeaderBytes(body)
+	if err != nil || size > maxRequestFields {
+		return engine.ErrTokenRequest
+	}
+	seen := make(map[string]bool, size)
+	for range size {
+		var name []byte
+		if name, rest, err = msgp.ReadStringZC(rest); err != nil || seen[string(name)] {
+			return engine.ErrTokenRequest
+		}
+		seen[string(name)] = true
+		field, number := r.Field(name)
+		kind := msgp.NextType(rest)
+		switch {
+		case field == nil || kind == msgp.NilType:
+			rest, err = msgp.Skip(rest)
+		case kind == msgp.StrType:
+			*field, rest, err = msgp.ReadStringZC(rest)
+		case number:
+			if *field, rest, err = readDecimal(rest); string(*field) == "0" && field == &r.TTL {
+				*field = nil // sent as 0, signed as none
+			}
+		case field == &r.ClientID:
+			return engine.ErrRequestClientID
+		default:
+			return engine.ErrTokenRequest
+		}
+		if err != nil {
+			return engine.ErrTokenRequest
+		}
+	}
+	if len(rest) > 0 {
+		return engine.ErrTokenRequest
+	}
+	return nil
+}
+
+// maxRequestFields bounds the members of a msgpack request.
+const maxRequestFields = 64
+
+// readDecimal reads a msgpack number of any kind that stands for an integer, as
+// decimal text.
+func readDecimal(body []byte) (text, rest []byte, err error) {
+	switch msgp.NextType(body) {
+	case msgp.Float32Type, msgp.Float64Type:
+		var f float64
+		if f, rest, err = msgp.ReadFloat64Bytes(body); err != nil {
+			return nil, nil, err
+		}
+		if f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+			return nil, nil, engine.ErrTokenRequest
+		}
+		return strconv.AppendInt(nil, int64(f), 10), rest, nil
+	case msgp.UintType:
+		var u uint64
+		if u, rest, err = msgp.ReadUint64Bytes(body); err != nil || u > 1<<53 {
+			return nil, nil, engine.ErrTokenRequest
+		}
+		return strconv.AppendUint(nil, u, 10), rest, nil
+	}
+	var i int64
+	if i, rest, err = msgp.ReadInt64Bytes(body); err != nil {
+		return nil, nil, engine.ErrTokenRequest
+	}
+	return strconv.AppendInt(nil, i, 10), rest, nil
+}

@@ -1,0 +1,155 @@
+package server
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"strconv"
+	"time"
+
+	"github.com/segmentio/encoding/json"
+	"github.com/tinylib/msgp/msgp"
+	"github.com/valyala/fasthttp"
+
+	"portcullis/capability"
+	"portcullis/engine"
+)
+
+// The endpoints of this file are as thin as a client can bear: credential,
+// clientId and capability are checked exactly, a publish is accepted, and nothing
+// is kept, so every history is empty.
+
+// rest runs one authenticated REST request and counts its verdict.
+func (s *Server) rest(ctx *fasthttp.RequestCtx, answer func(w *work) error) {
+	start := time.Now()
+	w := s.work.Get().(*work)
+	err := s.authenticate(ctx, w)
+	if err == nil {
+		err = answer(w)
+	}
+	refused := s.infoOf(err)
+	if refused != nil {
+		s.refuse(ctx, refused)
+	}
+	s.metrics.decided(surfaceREST, refused, time.Since(start))
+	s.work.Put(w)
+}
+
+// stats answers GET and POST /stats: SDKs use the first as an authenticated ping,
+// test suites the second to load fixtures.
+func (s *Server) stats(ctx *fasthttp.RequestCtx) {
+	s.rest(ctx, func(w *work) error {
+		if ctx.IsPost() {
+			if w.grant.IsToken() {
+				return engine.ErrBasicNeeded
+			}
+			writeList(ctx, fasthttp.StatusCreated)
+			return nil
+		}
+		if w.grant.Capability().Everywhere()&capability.Stats == 0 {
+			return engine.ErrCapabilityDenied
+		}
+		writeList(ctx, fasthttp.StatusOK)
+		return nil
+	})
+}
+
+// channelStatus answers GET /channels/{channel}.
+func (s *Server) channelStatus(ctx *fasthttp.RequestCtx) {
+	s.rest(ctx, func(w *work) error {
+		channel := parameter(ctx)
+		if err := w.session.Authorize(channel, capability.ChannelMetadata); err != nil {
+			return err
+		}
+		type metrics struct{}
+		type occupancy struct {
+			Metrics metrics `json:"metrics"`
+		}
+		type status struct {
+			IsActive  bool      `json:"isActive"`
+			Occupancy occupancy `json:"occupancy"`
+		}
+		f := formatOf(ctx)
+		ctx.Response.Header.SetContentTypeBytes(contentTypes[f])
+		if f == formatMsgpack {
+			b := msgp.AppendString(msgp.AppendMapHeader(nil, 2), "channelId")
+			b = msgp.AppendString(msgp.AppendStringFromBytes(b, channel), "status")
+			b = msgp.AppendBool(msgp.AppendString(msgp.AppendMapHeader(b, 2), "isActive"), true)
+			b = msgp.AppendMapHeader(msgp.AppendString(b, "occupancy"), 1)
+			ctx.SetBody(msgp.AppendMapHeader(msgp.AppendString(b, "metrics"), 0))
+			return nil
+		}
+		body, err := json.Marshal(struct {
+			ChannelID string `json:"channelId"`
+			Status    status `json:"status"`
+		}{string(channel), status{IsActive: true}})
+		ctx.SetBody(body)
+		return err
+	})
+}
+
+// messages answers GET and POST /channels/{channel}/messages.
+func (s *Server) messages(ctx *fasthttp.RequestCtx) {
+	s.rest(ctx, func(w *work) error {
+		channel := parameter(ctx)
+		if !ctx.IsPost() {
+			if err := w.session.Authorize(channel, capability.History); err != nil {
+				return err
+			}
+			ctx.Response.Header.Add(fasthttp.HeaderLink, `<./messages>; rel="first"`)
+			ctx.Response.Header.Add(fasthttp.HeaderLink, `<./messages>; rel="current"`)
+			writeList(ctx, fasthttp.StatusOK)
+			return nil
+		}
+		if err := w.session.Authorize(channel, capability.Publish); err != nil {
+			return err
+		}
+		n, err := readMessages(ctx, w.session.Identity())
+		if err != nil {
+			return err
+		}
+		writePublished(ctx, channel, n)
+		return nil
+	})
+}
+
+// writeList answers with an empty list.
+func writeList(ctx *fasthttp.RequestCtx, status int) {
+	f := formatOf(ctx)
+	ctx.SetStatusCode(status)
+	ctx.Response.Header.SetContentTypeBytes(contentTypes[f])
+	if f == formatMsgpack {
+		ctx.SetBody(msgp.AppendArrayHeader(nil, 0))
+		return
+	}
+	ctx.SetBodyString("[]")
+}
+
+// writePublished answers a publish of n messages, each with a serial.
+func writePublished(ctx *fasthttp.RequestCtx, channel []byte, n int) {
+	var random [9]byte
+	_, _ = rand.Read(random[:]) // never fails: the process ends where there is no randomness
+	id := hex.EncodeToString(random[:])
+	serials := make([]string, n)
+	for i := range serials {
+		serials[i] = id + ":" + strconv.Itoa(i)
+	}
+	f := formatOf(ctx)
+	ctx.SetStatusCode(fasthttp.StatusCreated)
+	ctx.Response.Header.SetContentTypeBytes(contentTypes[f])
+	if f == formatMsgpack {
+		b := msgp.AppendStringFromBytes(msgp.AppendString(msgp.AppendMapHeader(nil, 3), "channel"), channel)
+		b = msgp.AppendString(msgp.AppendString(b, "messageId"), id+":0")
+		b = msgp.AppendArrayHeader(msgp.AppendString(b, "serials"), uint32(n))
+		for _, serial := range serials {
+			b = msgp.AppendString(b, serial)
+		}
+		ctx.SetBody(b)
+		return
+	}
+	body, _ := json.Marshal(struct { // of strings only: it cannot fail
+		Channel   string   `json:"channel"`
+		MessageID string   `json:"messageId"`
+		Serials   []string `json:"serials"`
+	}{string(channel), id + ":0", serials})
+	ctx.SetBody(body)
+}

@@ -9,10 +9,10 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 20s
 FUZZ     := FuzzToken FuzzClaims FuzzSpelling FuzzCapability FuzzChannel
 # What is not a module of the root's own. Every one is tested by `make test`.
-MODULES  := e2e bench
+MODULES  := e2e bench examples/embed
 TOOL     := go tool -modfile=tools/go.mod
 
-.PHONY: help run build check test unit modules e2e fuzz bench ratios profile docs needs
+.PHONY: help run build check test unit modules e2e slow fuzz bench ratios profile docs needs
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ modules: build
 
 e2e: needs build ## real clients and token libraries against the booted binary
 	cd e2e && go test -count=1 ./...
+
+slow: needs build ## 10,000 slow connections against the booted server, while good clients lose nothing
+	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -v -run '^TestSlowConnections$$' .
 
 fuzz: ## run every fuzz target for FUZZTIME (20s) each
 	@for f in $(FUZZ); do go test ./fuzz -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME); done

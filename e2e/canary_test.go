@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -80,6 +81,7 @@ func TestNoSecretAndNoTokenIsEverShown(t *testing.T) {
 			seen.requireAbsent(t, "the answer to "+r.name, fmt.Sprint(a.header, string(a.body)))
 		}
 	}
+	requireBodiesKeepSilent(t, server, seen, requests)
 	malformedRequests(t, server, seen, good)
 
 	for _, path := range []string{"/metrics", "/debug/pprof/goroutine?debug=2", "/debug/pprof/goroutine?debug=1", "/debug/pprof/cmdline", "/debug/pprof/heap?debug=1"} {
@@ -97,6 +99,33 @@ func TestNoSecretAndNoTokenIsEverShown(t *testing.T) {
 	seen.requireAbsent(t, "stderr", server.stderr.all())
 	require.NotContains(t, server.stderr.all(), "panic")
 	require.Contains(t, server.stderr.all(), `"msg":"stopped"`)
+}
+
+// requireBodiesKeepSilent presents the same credentials in bodies: to the batch,
+// and to the admin listener, which explains them.
+func requireBodiesKeepSilent(t *testing.T, server *process, seen canaries, requests []anyRefusal) {
+	t.Helper()
+	for _, r := range requests {
+		token, isToken := strings.CutPrefix(r.header.Get("Authorization"), "Bearer ")
+		if !isToken {
+			continue
+		}
+		question, err := json.Marshal(map[string]string{"token": token})
+		require.NoError(t, err)
+		for path, base := range map[string]string{"/v1/admit/batch": server.public, "/v1/explain": server.admin} {
+			for _, body := range []string{"[" + string(question) + "]", string(question), string(question[:len(question)-1])} {
+				a := request{method: "POST", path: path, body: body}.withHeader("Content-Type", typeJSON).send(t, base)
+				seen.requireAbsent(t, path+" on "+r.name, fmt.Sprint(a.header, string(a.body)))
+			}
+		}
+	}
+	for _, keyName := range []string{keyFull, keyWide, keyOff} {
+		question, err := json.Marshal(map[string]string{"key": apiKey(keyName)})
+		require.NoError(t, err)
+		a := request{method: "POST", path: "/v1/explain", body: string(question)}.send(t, server.admin)
+		require.Equal(t, 200, a.status, "%s", a.body)
+		seen.requireAbsent(t, "the explanation of "+keyName, fmt.Sprint(a.header, string(a.body)))
+	}
 }
 
 // malformedRequests sends requests that hold credentials and have been damaged

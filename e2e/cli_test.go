@@ -46,7 +46,7 @@ func TestExitCodes(t *testing.T) {
 		{"no key", command{args: []string{"verify"}, stdin: good}, 2, "", "ABLY_API_KEY"},
 		{"serve without a configuration", command{args: []string{"serve"}}, 2, "", "-c FILE"},
 		{"dev beyond loopback", command{args: []string{"dev", "--listen", "0.0.0.0:0"}}, 2, "", "loopback"},
-		{"no such file", command{args: []string{"serve", "-c", config + ".missing"}}, 3, "", "config:"},
+		{"no such file", command{args: []string{"serve", "-c", config + ".missing"}}, 3, "", "no such file"},
 		{"unknown member", command{args: []string{"serve", "-c", misspelt}}, 3, "", "aps"},
 		{"weak secret", command{args: []string{"serve", "-c", weak}}, 3, "", "secret shorter than 16 bytes"},
 		{"the same from verify", command{args: []string{"verify", "-c", weak}, stdin: good}, 3, "", "secret shorter than 16 bytes"},
@@ -87,7 +87,7 @@ func TestVerifyAnswersInOrder(t *testing.T) {
 	for i := range 100 {
 		id := fmt.Sprintf("client-%03d", i)
 		token := mint(t, keyChat, map[string]any{"iat": now, "exp": now + 60, "x-ably-clientId": id})
-		tokens = append(tokens, token, replaceInSegment(1, id, "intruder")(t, token), mint(t, keyChat, map[string]any{"iat": now - 60, "exp": now - 1}))
+		tokens = append(tokens, token, replaceInSegment(1, id, "intruder")(t, token), mint(t, keyChat, map[string]any{"iat": now - 60, "exp": now - 1, "x-ably-clientId": id}))
 		want = append(want,
 			line{Admitted: true, KeyName: keyChat, ClientID: id, Capability: chatCapability, Issued: unixMilli(now), Expires: unixMilli(now + 60)},
 			line{Code: 40144, StatusCode: 401, Reason: "bad_signature"},

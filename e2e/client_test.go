@@ -21,6 +21,7 @@ type request struct {
 	path   string // "" is /v1/admit
 	query  url.Values
 	header http.Header
+	host   string // "" is that of the URL
 	body   string
 }
 
@@ -46,6 +47,9 @@ func (r request) send(t testing.TB, base string) answer {
 	require.NoError(t, err)
 	for name, values := range r.header {
 		req.Header[name] = values
+	}
+	if r.host != "" {
+		req.Host = r.host
 	}
 	response, err := client.Do(req)
 	require.NoError(t, err)

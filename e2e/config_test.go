@@ -17,11 +17,16 @@ const (
 	keyRevoked = app + ".gone"   // revoked
 	keyPast    = app + ".past"   // its not_after has passed
 	keyRevocab = app + ".revocs" // revocable tokens
+	keyFenced  = app + ".fenced" // from pages of fencedOrigin only
+	keyFar     = app + ".far"    // from addresses that nobody has
 
 	secretFull = "full-9Zq?~>2xWm7hVbR4tYkLpN0s" // its base64 has + and /
 	secretChat = "chat-6Jd81mQvTzXy3RbKfNhWpL0a"
 	secretRest = "rest-2Hf94nSwUcVz7TdMgPjXrQ5e"
 )
+
+// fencedOrigin is where keyFenced may be presented from.
+const fencedOrigin = "https://app.example.com"
 
 // chatCapability is that of keyChat, as canonical text.
 const chatCapability = `{"chat:*":["publish","subscribe"]}`
@@ -60,6 +65,8 @@ func baseConfig(more ...string) string {
 	key(keyRevoked, ", state: revoked")
 	key(keyPast, ", not_after: "+time.Now().Add(-time.Hour).UTC().Format(time.RFC3339))
 	key(keyRevocab, ", revocable_tokens: true")
+	key(keyFenced, ", restrictions: {origins: ["+fencedOrigin+"]}")
+	key(keyFar, ", restrictions: {ips: [203.0.113.0/24]}") // TEST-NET-3, RFC 5737
 	return b.String()
 }
 

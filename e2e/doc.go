@@ -5,6 +5,9 @@
 // Nothing of Portcullis is compiled in. What the tests expect, they take from
 // Ably's error codes, RFC 7519 and the names that the program promises.
 //
-// The Node libraries are installed from js/package-lock.json with `npm ci`; a
-// test that needs them fails when they are not there.
+// The Node libraries are installed from js/package-lock.json with `npm ci`, the
+// interpreters of samples/ by tools/install.sh; a test that needs them fails when
+// they are not there.
+//
+// PORTCULLIS_LONG=1 gives the tests that are worth more time their full size.
 package e2e

@@ -126,6 +126,27 @@ func TestKeysNeedTLSUnlessAllowedWithoutIt(t *testing.T) {
 	server.stop(t)
 }
 
+// TestKeyRestrictions shows that restrictions are on the key itself, and that a
+// request of no page, which has no Origin, passes a restriction to origins.
+func TestKeyRestrictions(t *testing.T) {
+	server := startServer(t, baseConfig())
+	fenced, far := presentKey(apiKey(keyFenced)), presentKey(apiKey(keyFar))
+	forbidden := refusal{40300, 403, "forbidden"}
+	admittedKey := admission{KeyName: keyFenced, ClientID: "*", Capability: `{"*":["*"]}`}
+	requireAdmitted(t, fenced.send(t, server.public), admittedKey)
+	requireAdmitted(t, fenced.withHeader("Origin", fencedOrigin).send(t, server.public), admittedKey)
+	for _, foreign := range []string{"https://evil.example", "http://app.example.com", fencedOrigin + ":444", fencedOrigin + ".evil.example", "null"} {
+		requireRefusedFor(t, server, fenced.withHeader("Origin", foreign), forbidden)
+	}
+	requireRefusedFor(t, server, far, forbidden)
+	requireRefusedFor(t, server, far.withHeader("X-Forwarded-For", "203.0.113.7"), forbidden)
+	for _, keyName := range []string{keyFenced, keyFar} {
+		a := present(mint(t, keyName, nil)).withHeader("Origin", "https://evil.example").send(t, server.public)
+		require.Equal(t, 200, a.status, "tokens are not restricted")
+	}
+	server.stop(t)
+}
+
 // TestATokenDiesAtItsExpiry admits a token until its last second, also from the
 // cache, and refuses it after. The answer's own expiry says how long to wait.
 func TestATokenDiesAtItsExpiry(t *testing.T) {

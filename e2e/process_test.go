@@ -75,6 +75,7 @@ type process struct {
 	stdout, stderr *lines
 	ended          [2]<-chan struct{}
 	public, admin  string // base URLs of a server
+	config         string // the path of its configuration
 	waited         bool
 }
 
@@ -109,7 +110,9 @@ func environment(add ...string) []string {
 // ports of loopback, and waits until it serves.
 func startServer(t testing.TB, config string) *process {
 	t.Helper()
-	p := start(t, "serve", "-c", writeFile(t, "portcullis.yaml", config))
+	path := writeFile(t, "portcullis.yaml", config)
+	p := start(t, "serve", "-c", path)
+	p.config = path
 	var serving struct {
 		Listen      string `json:"listen"`
 		AdminListen string `json:"admin_listen"`

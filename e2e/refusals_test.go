@@ -28,6 +28,15 @@ func hs256(keyName, input string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
+// opaqueToken makes an Ably token in this server's own form, such as another one
+// of its kind would issue for a key that is not known here.
+func opaqueToken(app, keyID string) string {
+	body := append([]byte{1, 1}, "secretid"...) // version, kind, and which secret sealed it
+	body = append(append(body, byte(len(keyID))), keyID...)
+	body = append(body, make([]byte, 128)...)
+	return app + "." + base64.RawURLEncoding.EncodeToString(body)
+}
+
 // anyRefusal is one request and why it is refused.
 type anyRefusal struct {
 	name string
@@ -57,6 +66,7 @@ func everyRefusal(t testing.TB) []anyRefusal {
 		{"no token", present("rubbish"), refusal{40005, 400, "malformed_token"}},
 		{"a token over 8 KiB", present(strings.Repeat(good, 8192/len(good)+1)), refusal{40005, 400, "token_too_long"}},
 		{"an opaque token", present(app + "." + parts[1]), refusal{40145, 401, "ably_token_invalid"}},
+		{"an opaque token of another server", present(opaqueToken(app, "nobody")), refusal{40143, 401, "ably_token_unrecognized"}},
 		{"two clientIds", present(good).with("clientId", "a", "clientId", "b"), refusal{40000, 400, "ambiguous_credentials"}},
 		{"another scheme", request{}.withHeader("Authorization", "Negotiate "+good), refusal{40000, 400, "authorization_malformed"}},
 		{"four segments", present(good + "." + parts[1]), refusal{40144, 401, "jwt_segments"}},
@@ -104,6 +114,8 @@ func everyRefusal(t testing.TB) []anyRefusal {
 			"x-ably-capability": namespaces(40, func(n string) string { return "*:t" + n }),
 		})), refusal{40003, 400, "capability_too_large"}},
 		{"nothing in common with the key", present(mint(t, keyChat, map[string]any{"x-ably-capability": `{"x":["publish"]}`})), refusal{40160, 401, "capability_empty"}},
+		{"a key from a foreign address", presentKey(apiKey(keyFar)), refusal{40300, 403, "forbidden"}},
+		{"a key from a foreign origin", presentKey(apiKey(keyFenced)).withHeader("Origin", "https://evil.example"), refusal{40300, 403, "forbidden"}},
 		{"another clientId", with("x-ably-clientId", "ana").with("clientId", "bob"), refusal{40102, 401, "client_id_mismatch"}},
 		{"a clientId that is none", with("x-ably-clientId", "*").with("clientId", "a*"), refusal{40012, 400, "request_client_id_invalid"}},
 		{"no channel name", present(good).with("channel", ":a", "op", "publish"), refusal{40010, 400, "channel_invalid"}},
@@ -115,23 +127,50 @@ func everyRefusal(t testing.TB) []anyRefusal {
 	}
 }
 
-// reasonsElsewhere are the reasons that no request to this server's /v1/admit
-// can have, and where they come from instead.
+// reasonsElsewhere are the reasons that no single request to this server's
+// /v1/admit can have, and where they come from instead.
 var reasonsElsewhere = map[string]string{
 	"insecure_basic":              "TestKeysNeedTLSUnlessAllowedWithoutIt",
 	"token_revoked":               "needs a revocation, which no endpoint takes yet",
-	"operation_client_id_invalid": "messages only",
+	"operation_client_id_invalid": messages,
+	"too_many_refusals":           "TestARepeatedRefusalIsToldToStop",
 	"bad_request":                 "TestRequestsThatAreNotHTTP: refused before there is a decision",
 	"header_too_large":            "TestRequestsThatAreNotHTTP",
 	"body_too_large":              "TestRequestsThatAreNotHTTP",
 	"request_timeout":             "TestRequestsThatAreNotHTTP",
+	"expectation_failed":          "TestRequestsThatAreNotHTTP",
+	"http_version":                "TestRequestsThatAreNotHTTP",
 	"not_found":                   "TestHealthAndAdminEndpoints",
 	"method_not_allowed":          "TestHealthAndAdminEndpoints",
-	"body_malformed":              "no endpoint reads a body yet",
-	"forbidden":                   "needs key restrictions, which the configuration does not take yet",
+	"body_malformed":              "TestBatches",
+	"host_not_allowed":            "TestAForeignPageCannotUseDev",
+	"origin_not_allowed":          "TestAForeignPageCannotUseDev",
+	"admin_token_required":        "TestTheAdminListenerAsksForItsToken",
+	"configuration_refused":       "TestABadFileKeepsTheOldConfiguration",
+	"token_request_malformed":     requestToken,
+	"token_request_key_mismatch":  requestToken,
+	"bad_mac":                     requestToken,
+	"timestamp_not_current":       requestToken,
+	"ttl_invalid":                 requestToken,
+	"nonce_replayed":              requestToken,
+	"token_too_large":             requestToken,
+	"key_mismatch":                requestToken,
+	"basic_auth_required":         requestToken,
+	"store_unavailable":           requestToken,
+	"message_malformed":           messages,
+	"connection_key_mismatch":     messages,
+	"sandbox_refused":             sandbox,
+	"sandbox_full":                sandbox,
 	"internal":                    "a defect",
 	"overloaded":                  "shedding",
 }
+
+// What other endpoints than /v1/admit refuse.
+const (
+	requestToken = "what a TokenRequest is refused for, not a connection"
+	messages     = "what a message is refused for, not a connection"
+	sandbox      = "what a request to make or delete an app is refused for"
+)
 
 // TestEveryReason shows every refusal over HTTP, and that the list above leaves
 // out no reason which the server can count.
@@ -140,12 +179,43 @@ func TestEveryReason(t *testing.T) {
 	for _, r := range everyRefusal(t) {
 		t.Run(r.name, func(t *testing.T) { requireRefusedFor(t, server, r.request, r.want) })
 	}
+	counted := 0
 	for name, n := range metrics(t, server) {
-		if reason, ok := strings.CutPrefix(name, `portcullis_decisions_total{reason="`); ok && !strings.HasPrefix(reason, `"`) {
-			reason, _, _ = strings.Cut(reason, `"`)
-			_, elsewhere := reasonsElsewhere[reason]
-			require.NotEqual(t, elsewhere, n > 0, "%s was counted %v times: it belongs in everyRefusal or in reasonsElsewhere", reason, n)
+		reason, ok := strings.CutPrefix(name, `portcullis_decisions_total{reason="`)
+		if !ok || strings.HasPrefix(reason, `"`) || !strings.Contains(reason, `surface="admit"`) {
+			continue
 		}
+		counted++
+		reason, _, _ = strings.Cut(reason, `"`)
+		_, elsewhere := reasonsElsewhere[reason]
+		require.NotEqual(t, elsewhere, n > 0, "%s was counted %v times: it belongs in everyRefusal or in reasonsElsewhere", reason, n)
+	}
+	require.Greater(t, counted, len(reasonsElsewhere), "the reasons were found in the metrics")
+	server.stop(t)
+}
+
+// TestARepeatedRefusalIsToldToStop shows that from the eleventh refusal of one
+// token within ten seconds on the answer is 42910, at which SDKs stop instead of
+// repeating the request at once, and that nobody else is told so.
+func TestARepeatedRefusalIsToldToStop(t *testing.T) {
+	server := startServer(t, baseConfig())
+	good := mint(t, keyFull, nil)
+	forged, other := replaceInSegment(1, `"exp":`, `"exp":1`)(t, good), mint(t, keyFull, map[string]any{"iat": nowSeconds() - 60, "exp": nowSeconds() - 1})
+	began := time.Now()
+	for range 10 {
+		requireRefusedFor(t, server, present(forged), refusal{40144, 401, "bad_signature"})
+	}
+	for range 3 {
+		a := requireRefusedFor(t, server, present(forged), refusal{42910, 429, "too_many_refusals"})
+		require.Equal(t, "10", a.header.Get("Retry-After"))
+	}
+	require.Less(t, time.Since(began), 10*time.Second, "the window has passed meanwhile")
+	requireRefusedFor(t, server, present(other), refusal{40142, 401, "token_expired"})
+	require.Equal(t, 200, present(good).send(t, server.public).status)
+
+	// Refusals at which SDKs fetch no new token are not counted.
+	for range 12 {
+		requireRefusedFor(t, server, present(mint(t, keyChat, nil)).with("channel", "admin", "op", "publish"), refusal{40160, 401, "capability_denied"})
 	}
 	server.stop(t)
 }
@@ -159,9 +229,13 @@ func TestRequestsThatAreNotHTTP(t *testing.T) {
 		want       refusal
 	}{
 		{"no HTTP", "rubbish\r\n\r\n", refusal{code: 40000, status: 400}},
-		{"a head over 16 KiB", "GET /v1/admit HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 20<<10) + "\r\n\r\n", refusal{code: 40000, status: 431}},
-		{"a body over 64 KiB", "POST /v1/admit HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n", refusal{code: 40009, status: 413}},
-		{"a head that never ends", "GET /v1/admit HTTP/1.1\r\nHost: a\r\n", refusal{code: 40000, status: 408}},
+		{"a head over 16 KiB", "GET /v1/admit HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + strings.Repeat("x", 20<<10) + "\r\n\r\n", refusal{code: 40000, status: 431}},
+		{"a body over 64 KiB", "POST /v1/admit HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 70000\r\n\r\n", refusal{code: 40009, status: 413}},
+		{"HTTP/2 without asking", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", refusal{code: 40000, status: 505}},
+		{"an expectation that nobody knows", "GET /v1/admit HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 200-maybe\r\n\r\n", refusal{code: 40000, status: 417}},
+		{"two lengths of one body", "POST /v1/admit HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refusal{code: 40000, status: 400}},
+		{"two Authorization fields", "GET /v1/admit HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer a.b.c\r\nauthorization: Bearer a.b.c\r\n\r\n", refusal{code: 40000, status: 400}},
+		{"a head that never ends", "GET /v1/admit HTTP/1.1\r\nHost: 127.0.0.1\r\n", refusal{code: 40000, status: 408}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conn, err := net.Dial("tcp", strings.TrimPrefix(server.public, "http://"))

@@ -29,7 +29,7 @@ const pprofPath = "/debug/pprof/"
 // serveAdmin answers one request of the admin listener, which belongs on a
 // loopback address or behind a token.
 func (s *Server) serveAdmin(ctx *fasthttp.RequestCtx) {
-	if !s.acceptable(ctx) {
+	if !s.acceptable(ctx, s.options.AdminLoopbackOnly) {
 		return
 	}
 	path, _, _ := bytes.Cut(ctx.Request.Header.RequestURI(), []byte{'?'})

@@ -105,7 +105,7 @@ func TestTheAdminTokenIsNeeded(t *testing.T) {
 }
 
 func TestALoopbackAdminListenerChecksHost(t *testing.T) {
-	s := newSite(t, vectors.Keys(), server.Options{LoopbackOnly: true})
+	s := newSite(t, vectors.Keys(), server.Options{AdminLoopbackOnly: true})
 	s.admin(t, "GET", "/metrics", http.Header{"Host": {"evil.example"}}).requireRefused(t, 40300, 403, "a foreign name")
 	require.Equal(t, 200, s.admin(t, "GET", "/metrics", nil).status)
 }

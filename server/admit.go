@@ -109,7 +109,18 @@ func (s *Server) verifyToken(g *engine.Grant, token []byte) error {
 	if err != nil {
 		return s.refusals.Answer(token, err, now)
 	}
+	if g.HasUnknownClaims() {
+		s.warnUnknownClaims(g, now)
+	}
 	return nil
+}
+
+// warnUnknownClaims notes, once a second at most, that a token with x-ably-
+// claims that are not known was admitted, as the configuration says.
+func (s *Server) warnUnknownClaims(g *engine.Grant, now engine.UnixMilli) {
+	if last := s.warnedAt.Load(); int64(now)-last >= 1000 && s.warnedAt.CompareAndSwap(last, int64(now)) {
+		s.log.Warn("a token carries x-ably- claims that are not known", "key", g.KeyName())
+	}
 }
 
 // logRefusal notes a refused credential by a fingerprint, which finds the log

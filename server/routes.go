@@ -95,7 +95,7 @@ func headerReceived(header *fasthttp.RequestHeader) fasthttp.RequestConfig {
 
 // servePublic answers one request of the public listener.
 func (s *Server) servePublic(ctx *fasthttp.RequestCtx) {
-	if !s.acceptable(ctx) {
+	if !s.acceptable(ctx, s.options.LoopbackOnly) {
 		return
 	}
 	r := find(ctx.Request.Header.RequestURI())
@@ -115,9 +115,9 @@ func (s *Server) servePublic(ctx *fasthttp.RequestCtx) {
 
 // acceptable refuses what is no proper request to this listener, and closes its
 // connection: what follows on it may not be what it seems.
-func (s *Server) acceptable(ctx *fasthttp.RequestCtx) bool {
+func (s *Server) acceptable(ctx *fasthttp.RequestCtx, loopbackOnly bool) bool {
 	err := checkHead(ctx)
-	if err == nil && s.options.LoopbackOnly && !isLoopbackHost(ctx.Host()) && !s.settings.Load().trusts(remoteIP(ctx)) {
+	if err == nil && loopbackOnly && !isLoopbackHost(ctx.Host()) && !s.settings.Load().trusts(remoteIP(ctx)) {
 		err = engine.ErrMisdirected
 	}
 	if err == nil {

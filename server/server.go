@@ -45,7 +45,8 @@ type Options struct {
 	MaxConnections      int           // 0 means DefaultMaxConnections
 	MaxConnectionsPerIP int           // 0 means no limit
 	AdminToken          engine.Secret // what admin requests must bear; "" means nothing
-	LoopbackOnly        bool          // the listeners are on loopback addresses: refuse requests under other names
+	LoopbackOnly        bool          // the public listener is on a loopback address: refuse requests under other names
+	AdminLoopbackOnly   bool          // the same of the admin listener
 	RefusalLimit        int           // refusals of one token in ten seconds before it is told to stop; 0 means admission.DefaultRefusalLimit
 	Store               store.Store   // nonces and sandbox apps; nil means that no token can be requested
 	Sandbox             bool          // POST /apps and DELETE /apps/{id}
@@ -75,10 +76,14 @@ type Server struct {
 	sandbox  *sandbox
 	adminKey [sha256.Size]byte
 	draining atomic.Bool
+	warnedAt atomic.Int64 // UnixMilli, see warnUnknownClaims
 }
 
 // New returns a Server that does not listen yet.
 func New(o Options) *Server {
+	if o.MaxConnections == 0 {
+		o.MaxConnections = DefaultMaxConnections
+	}
 	s := &Server{
 		options: o, verifier: o.Verifier, now: o.Now, log: o.Log,
 		work:     sync.Pool{New: func() any { return new(work) }},
@@ -92,9 +97,6 @@ func New(o Options) *Server {
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
-	}
-	if o.MaxConnections == 0 {
-		o.MaxConnections = DefaultMaxConnections
 	}
 	s.Apply(o.Settings)
 	s.metrics = newMetrics(o.Version, o.Verifier)
@@ -115,8 +117,7 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler, o *Options) *fasthttp.
 		IdleTimeout:                  idleTimeout,
 		ReadBufferSize:               maxHeaderBytes,
 		MaxRequestBodySize:           maxBodyBytes,
-		Concurrency:                  o.MaxConnections,
-		MaxConnsPerIP:                o.MaxConnectionsPerIP,
+		Concurrency:                  o.MaxConnections + 1, // limitedListener has the limit
 		NoDefaultServerHeader:        true,
 		DisablePreParseMultipartForm: true,
 		SecureErrorLogMessage:        true,
@@ -209,7 +210,9 @@ func (s *Server) ready(ctx *fasthttp.RequestCtx) {
 }
 
 // Serve answers public requests on ln until Shutdown. It then returns nil.
-func (s *Server) Serve(ln net.Listener) error { return s.public.Serve(ln) }
+func (s *Server) Serve(ln net.Listener) error {
+	return s.public.Serve(newLimitedListener(ln, s.options.MaxConnections, s.options.MaxConnectionsPerIP))
+}
 
 // ServeAdmin answers admin requests on ln until Shutdown. It then returns nil.
 func (s *Server) ServeAdmin(ln net.Listener) error { return s.admin.Serve(ln) }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -373,4 +374,20 @@ func TestSecretsStayOutOfAnswersAndLogs(t *testing.T) {
 		}
 	}
 	require.NotContains(t, s.log.String(), canary)
+}
+
+func TestUnknownClaimsThatAreLetPassAreLogged(t *testing.T) {
+	s := newSite(t, vectors.Keys(), server.Options{})
+	keys, err := vectors.EngineKeys(vectors.Keys())
+	require.NoError(t, err)
+	require.NoError(t, s.Configure(keys, engine.TokenRules{UnknownAblyClaims: engine.WarnUnknown}, nil))
+	sample, err := vectors.Sample("misspelt-claim")
+	require.NoError(t, err)
+	for range 3 {
+		require.Equal(t, 200, s.do(t, "GET", "/v1/admit?access_token="+string(sample.Token), nil).status)
+	}
+	require.Equal(t, 1, strings.Count(s.log.String(), "not known"), "once a second at most")
+	s.now.Add(1000)
+	require.Equal(t, 200, s.do(t, "GET", "/v1/admit?access_token="+string(sample.Token), nil).status)
+	require.Equal(t, 2, strings.Count(s.log.String(), `"msg":"a token carries x-ably- claims that are not known","key":"appId.keyId"`))
 }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -34,7 +35,7 @@ func newTCPSite(t *testing.T, o server.Options) string {
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
 	t.Cleanup(func() {
-		require.NoError(t, s.Shutdown(t.Context()))
+		require.NoError(t, s.Shutdown(context.Background()))
 		require.NoError(t, <-served)
 	})
 	return ln.Addr().String()

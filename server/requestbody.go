@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 
@@ -18,8 +19,8 @@ func readTokenRequest(ctx *fasthttp.RequestCtx, r *engine.TokenRequest) error {
 	switch {
 	case isMediaType(contentType, "application/x-msgpack"):
 		return readMsgpackRequest(ctx.Request.Body(), r)
-	case isMediaType(contentType, "application/x-www-form-urlencoded"):
-		return readFormRequest(ctx, r)
+	case isMediaType(contentType, "application/x-www-form-urlencoded") && !bytes.HasPrefix(ctx.Request.Body(), []byte{'{'}):
+		return readFormRequest(ctx, r) // what begins with a brace is JSON that curl has labelled
 	}
 	return engine.ParseTokenRequest(r, ctx.Request.Body())
 }

@@ -91,6 +91,7 @@ func TestRequestToken(t *testing.T) {
 		"signed, without content type": {"", signed(t, engine.TokenRequestParams{ClientID: "ana", TTL: time.Minute, Capability: `{"b":["subscribe"],"a":["*"]}`}), nil},
 		"signed, as text":              {"text/plain", signed(t, engine.TokenRequestParams{ClientID: "ana", TTL: time.Minute, Capability: `{"b":["subscribe"],"a":["*"]}`}), nil},
 		"signed, with a key beside it": {"application/json", signed(t, engine.TokenRequestParams{ClientID: "ana", TTL: time.Minute, Capability: `{"b":["subscribe"],"a":["*"]}`}), basic(fixtureKey)},
+		"signed, sent by curl -d":      {"application/x-www-form-urlencoded", signed(t, engine.TokenRequestParams{ClientID: "ana", TTL: time.Minute, Capability: `{"b":["subscribe"],"a":["*"]}`}), nil},
 		"by key":                       {"application/json", []byte(`{"keyName":"appId.keyId","timestamp":"1700000100000","ttl":"60000","clientId":"ana","capability":"{\"a\":[\"*\"],\"b\":[\"subscribe\"]}"}`), basic(fixtureKey)},
 		"by key, as a form":            {"application/x-www-form-urlencoded", []byte(url.Values{"keyName": {"appId.keyId"}, "timestamp": {"1700000100000"}, "ttl": {"60000"}, "clientId": {"ana"}, "capability": {`{"a":["*"],"b":["subscribe"]}`}}.Encode()), basic(fixtureKey)},
 		"by key, as msgpack":           {"application/x-msgpack", msgpackRequest(), basic(fixtureKey)},

@@ -11,7 +11,7 @@ import (
 
 func newIssue(g *globals) *cobra.Command {
 	cmd := &cobra.Command{Use: "issue", Short: "Mint credentials"}
-	cmd.AddCommand(newIssueJWT(g))
+	cmd.AddCommand(newIssueJWT(g), newIssueRequest())
 	return cmd
 }
 

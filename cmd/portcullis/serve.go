@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 
 	"github.com/spf13/cobra"
 
@@ -14,45 +17,75 @@ import (
 )
 
 func newServe(g *globals) *cobra.Command {
-	var path string
+	var flags configFlags
 	cmd := &cobra.Command{
 		Use:   "serve -c FILE",
 		Short: "Run the server",
-		Args:  cobra.NoArgs,
+		Long: "Run the server. SIGTERM drains and stops it; SIGHUP, a change of the configuration file or of a file\n" +
+			"that it names, and POST /-/reload on the admin listener have it read its configuration again.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if path == "" {
-				return failf(exitUsage, "serve needs -c FILE")
+			source, err := flags.source(cmd)
+			if err != nil {
+				return err
 			}
-			c, err := config.Load(path)
+			c, err := source.Load()
 			if err != nil {
 				return fail(exitConfig, err)
 			}
-			options, err := c.Options()
-			if err != nil {
-				return fail(exitConfig, err)
-			}
-			level := slog.LevelInfo
-			if g.quiet {
-				level = slog.LevelWarn
-			}
-			log := slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
-			return serve(cmd.Context(), service{
-				listen: c.Server.Listen, adminListen: c.Server.AdminListen,
-				options: options, insecureBasic: c.InsecureBasic(), log: log,
-			})
+			return serveConfig(cmd.Context(), cmd.ErrOrStderr(), source, &c, g.quiet, nil)
 		},
 	}
-	cmd.Flags().StringVarP(&path, "config", "c", "", "the configuration file")
+	flags.add(cmd)
 	return cmd
+}
+
+// serveConfig runs a server of a configuration, and reloads it.
+func serveConfig(ctx context.Context, stderr io.Writer, source config.Source, c *config.Config, quiet bool, started func(*reloader, string, string)) error {
+	options, err := c.Options()
+	if err != nil {
+		return fail(exitConfig, err)
+	}
+	r := newReloader(source, c, stderr, quiet)
+	r.warn(c)
+	service := service{
+		listen: string(c.Server.Listen), adminListen: string(c.Server.AdminListen),
+		options: options, insecureBasic: c.InsecureBasic(), trustedProxies: config.Prefixes(c.Server.TrustedProxies),
+		maxConnections: int(c.Server.MaxConnections), maxConnectionsPerIP: int(c.Server.MaxConnectionsPerIP),
+		adminToken: c.AdminToken, log: r.log, reload: func() error { return r.reload("request") },
+		store:   "memory:",
+		created: func(s *server.Server, seal []engine.SealSecret) { r.server, r.storedSeal = s, seal },
+		started: func(_ *server.Server, _ *engine.Verifier, address, adminAddress string) {
+			r.start(ctx)
+			if started != nil {
+				started(r, address, adminAddress)
+			}
+		},
+	}
+	if r.certificate != nil {
+		r.certificate.announce(r.log)
+		service.tls = r.certificate.config()
+	}
+	defer r.stop()
+	return serve(ctx, service)
 }
 
 // service is one server to run.
 type service struct {
-	listen, adminListen string
-	options             engine.Options
-	insecureBasic       bool
-	log                 *slog.Logger
-	started             func(s *server.Server, v *engine.Verifier, address, adminAddress string) // may be nil
+	listen, adminListen                 string
+	options                             engine.Options
+	insecureBasic                       bool
+	trustedProxies                      []netip.Prefix
+	maxConnections, maxConnectionsPerIP int
+	adminToken                          engine.Secret
+	tls                                 *tls.Config // of the public listener; may be nil
+	store                               string      // memory: or bolt:PATH
+	sandbox                             bool
+	sandboxToken                        engine.Secret
+	log                                 *slog.Logger
+	reload                              func() error // may be nil
+	created                             func(s *server.Server, seal []engine.SealSecret)
+	started                             func(s *server.Server, v *engine.Verifier, address, adminAddress string)
 }
 
 // serve runs a server until ctx ends, then drains it.
@@ -73,13 +106,41 @@ func serve(ctx context.Context, o service) error {
 	}
 	defer admin.Close()
 
-	s := server.New(server.Options{Verifier: v, Log: o.log, Version: version, Settings: server.Settings{AllowInsecureBasic: o.insecureBasic}})
+	st, err := openStore(o.store, o.log)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	seal := o.options.Seal
+	if len(seal) == 0 {
+		if seal, err = storedSeal(st); err != nil {
+			return fail(exitUnreachable, err)
+		}
+	}
+	s := server.New(server.Options{
+		Store: st, Sandbox: o.sandbox, SandboxToken: o.sandboxToken,
+		Verifier: v, Log: o.log, Version: version,
+		Settings:       server.Settings{AllowInsecureBasic: o.insecureBasic, TrustedProxies: o.trustedProxies},
+		MaxConnections: o.maxConnections, MaxConnectionsPerIP: o.maxConnectionsPerIP,
+		AdminToken: o.adminToken, Reload: o.reload,
+		LoopbackOnly: config.IsLoopback(o.listen), AdminLoopbackOnly: config.IsLoopback(o.adminListen),
+	})
+	if err := errors.Join(s.Configure(o.options.Keys, o.options.Tokens, seal), s.LoadSandbox()); err != nil {
+		return fail(exitConfig, err)
+	}
+	if o.created != nil {
+		o.created(s, seal)
+	}
+	address := public.Addr().String()
+	if o.tls != nil {
+		public = tls.NewListener(public, o.tls)
+	}
 	ended := make(chan error, 2)
 	go func() { ended <- s.Serve(public) }()
 	go func() { ended <- s.ServeAdmin(admin) }()
-	o.log.Info("serving", "listen", public.Addr().String(), "admin_listen", admin.Addr().String(), "keys", len(o.options.Keys), "version", version)
+	o.log.Info("serving", "listen", address, "admin_listen", admin.Addr().String(), "keys", len(o.options.Keys), "version", version)
 	if o.started != nil {
-		o.started(s, v, public.Addr().String(), admin.Addr().String())
+		o.started(s, v, address, admin.Addr().String())
 	}
 	select {
 	case err := <-ended:

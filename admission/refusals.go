@@ -2,6 +2,7 @@ package admission
 
 import (
 	"hash/maphash"
+	"math"
 	"sync"
 
 	"portcullis/engine"
@@ -44,12 +45,15 @@ type refusedToken struct {
 }
 
 // NewRefusals returns one that lets limit refusals of a token pass in a window;
-// 0 means DefaultRefusalLimit.
+// 0 means DefaultRefusalLimit, less than 0 no limit.
 func NewRefusals(limit int) *Refusals {
-	if limit == 0 {
+	switch {
+	case limit == 0:
 		limit = DefaultRefusalLimit
+	case limit < 0:
+		limit = math.MaxUint32
 	}
-	return &Refusals{limit: uint32(max(limit, 0)), seed: maphash.MakeSeed()}
+	return &Refusals{limit: uint32(limit), seed: maphash.MakeSeed()}
 }
 
 // Answer returns what a client is told whose token was refused with why: why, or

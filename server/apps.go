@@ -73,6 +73,7 @@ func (s *Server) createApp(ctx *fasthttp.RequestCtx) {
 		s.refuse(ctx, engine.ErrSandboxFull)
 		return
 	case err != nil:
+		s.metrics.storeErrors[storeApps].Inc()
 		s.log.Error("sandbox app not kept", "error", err)
 		s.refuse(ctx, engine.ErrUnavailable)
 		return
@@ -159,6 +160,7 @@ func (s *Server) deleteApp(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	if err := s.sandbox.forget(ctx, id); err != nil {
+		s.metrics.storeErrors[storeApps].Inc()
 		s.log.Error("sandbox app not deleted", "error", err)
 		s.refuse(ctx, engine.ErrUnavailable)
 		return

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"portcullis/engine"
+	"portcullis/store"
 )
 
 // surface is where a decision was asked for.
@@ -23,6 +24,17 @@ const (
 
 var surfaceNames = [surfaceCount]string{"admit", "batch", "requestToken", "rest"}
 
+// storeOp is what was asked of the store.
+type storeOp uint8
+
+const (
+	storeSpend storeOp = iota
+	storeApps
+	storeOpCount
+)
+
+var storeOpNames = [storeOpCount]string{"spend", "apps"}
+
 // metrics are the Server's numbers. Every label value is of a closed set and
 // every counter is made at start, so a decision costs no look-up by text.
 type metrics struct {
@@ -32,12 +44,13 @@ type metrics struct {
 	hits      prometheus.Counter
 	misses    prometheus.Counter
 
+	storeErrors          [storeOpCount]prometheus.Counter
 	issued               prometheus.Counter
 	notIssued            prometheus.Counter
 	reloadOK, reloadedAt prometheus.Gauge
 }
 
-func newMetrics(version string, v *engine.Verifier) *metrics {
+func newMetrics(version string, v *engine.Verifier, st store.Store) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry()}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
@@ -68,6 +81,20 @@ func newMetrics(version string, v *engine.Verifier) *metrics {
 	bytes := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "portcullis_cache_bytes", Help: "Memory taken by cached tokens.",
 	}, func() float64 { return float64(v.CachedBytes()) })
+	storeErrors := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portcullis_store_errors_total", Help: "What the store could not do in time.",
+	}, []string{"op"})
+	for i, name := range storeOpNames {
+		m.storeErrors[i] = storeErrors.WithLabelValues(name)
+	}
+	m.registry.MustRegister(storeErrors)
+	if st != nil {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "portcullis_nonces", Help: "Nonces that are remembered.",
+		}, func() float64 { return float64(st.Status().Nonces) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "portcullis_store_floor_timestamp_seconds", Help: "Until when signed token requests are refused because history may be missing; 0 when they are not.",
+		}, func() float64 { return float64(st.Status().Floor) / 1000 }))
+	}
 	issued := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "portcullis_tokens_issued_total", Help: "Token requests, by whether a token was issued.",
 	}, []string{"result"})

@@ -25,6 +25,9 @@ func (s *Server) requestToken(ctx *fasthttp.RequestCtx) {
 		refused = s.infoOf(s.issuer.Issue(&w.details, &w.issued))
 	}
 	if refused != nil {
+		if refused.Base() == engine.ErrUnavailable {
+			s.metrics.storeErrors[storeSpend].Inc()
+		}
 		s.metrics.notIssued.Inc()
 		s.refuse(ctx, refused)
 	} else {

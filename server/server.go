@@ -99,7 +99,7 @@ func New(o Options) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.Apply(o.Settings)
-	s.metrics = newMetrics(o.Version, o.Verifier)
+	s.metrics = newMetrics(o.Version, o.Verifier, o.Store)
 	s.metrics.reloaded(nil, s.now())
 	s.public = s.newHTTP(s.Handler(), &o)
 	s.admin = s.newHTTP(s.guard(s.serveAdmin), &o)
@@ -199,14 +199,29 @@ func (s *Server) time(ctx *fasthttp.RequestCtx) {
 
 func (s *Server) live(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("ok\n") }
 
-// ready is false from the moment the server begins to drain.
+// ready is false while the server drains and while its store is not well. A floor
+// concerns signed TokenRequests alone: it is told, and the server is ready.
 func (s *Server) ready(ctx *fasthttp.RequestCtx) {
-	if s.draining.Load() {
+	unready := func(why string) {
 		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
-		ctx.SetBodyString("draining\n")
+		ctx.SetBodyString(why + "\n")
+	}
+	if s.draining.Load() {
+		unready("draining")
 		return
 	}
-	ctx.SetBodyString("ok\n")
+	if s.options.Store == nil {
+		ctx.SetBodyString("ok\n")
+		return
+	}
+	switch status := s.options.Store.Status(); {
+	case status.Err != nil:
+		unready("the store is not well") // why is in the log: it may name files
+	case status.Floor > s.now():
+		ctx.SetBodyString("ok\nsigned token requests are refused until " + status.Floor.Time().Format(time.RFC3339) + "\n")
+	default:
+		ctx.SetBodyString("ok\n")
+	}
 }
 
 // Serve answers public requests on ln until Shutdown. It then returns nil.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -188,6 +189,34 @@ func (brokenStore) Spend(ctx context.Context, _ *engine.Nonce) (engine.SpendOutc
 	return engine.Unknown, 1500 * time.Millisecond
 }
 
+// sickStore says that it is not well.
+type sickStore struct {
+	store.Store
+	status store.Status
+}
+
+func (s sickStore) Status() store.Status { return s.status }
+
+func TestReadinessTellsOfTheStore(t *testing.T) {
+	for name, c := range map[string]struct {
+		status store.Status
+		want   int
+		says   string
+	}{
+		"well":          {store.Status{}, 200, "ok"},
+		"sick":          {store.Status{Err: errors.New("canary /var/lib/x: no space")}, 503, "the store is not well"},
+		"with a floor":  {store.Status{Floor: vectors.DefaultNow + 1000}, 200, "until 2023-11-14T22:15:01Z"},
+		"floor is gone": {store.Status{Floor: vectors.DefaultNow}, 200, "ok"},
+	} {
+		s := newTokenSite(t, server.Options{Store: sickStore{memory.New(memory.Options{}), c.status}})
+		a := s.do(t, "GET", "/readyz", nil)
+		require.Equal(t, c.want, a.status, name)
+		require.Contains(t, string(a.body), c.says, name)
+		require.NotContains(t, string(a.body), "canary", name)
+		require.Equal(t, 200, s.do(t, "GET", "/livez", nil).status, name)
+	}
+}
+
 func TestAStoreThatDoesNotAnswerIsOurFault(t *testing.T) {
 	s := newTokenSite(t, server.Options{Store: brokenStore{memory.New(memory.Options{})}})
 	start := time.Now()
@@ -195,6 +224,7 @@ func TestAStoreThatDoesNotAnswerIsOurFault(t *testing.T) {
 	took := time.Since(start)
 	a.requireRefused(t, 50003, 503, "signed")
 	require.Equal(t, "2", a.header.Get("Retry-After"))
+	require.Contains(t, string(s.admin(t, "GET", "/metrics", nil).body), `portcullis_store_errors_total{op="spend"} 1`)
 	require.Less(t, took, 2*time.Second, "the wait is bounded") // the figure itself is a benchmark's
 	require.Equal(t, 201, s.send(t, "POST", "/keys/appId.keyId/requestToken", "application/json", []byte(`{"keyName":"appId.keyId","timestamp":1700000100000}`), basic(fixtureKey)).status, "without a nonce there is nothing to ask")
 	require.Equal(t, 200, s.do(t, "GET", "/v1/admit", basic(fixtureKey)).status)

@@ -168,6 +168,10 @@ func (r *reloader) needsRestart(c *config.Config) {
 		{"server.admin_token_file", was.AdminToken != is.AdminToken},
 		{"server.max_connections", was.Server.MaxConnections != is.Server.MaxConnections},
 		{"server.max_connections_per_ip", was.Server.MaxConnectionsPerIP != is.Server.MaxConnectionsPerIP},
+		{"server.sandbox", was.Server.Sandbox != is.Server.Sandbox},
+		{"server.sandbox_token", was.Server.SandboxToken != is.Server.SandboxToken},
+		{"store", was.StoreSpec() != is.StoreSpec()},
+		{"limits.refusals_per_token", was.Limits != is.Limits},
 		{"cache.max_bytes", was.Cache.MaxBytes != is.Cache.MaxBytes},
 		{"log.format", was.Log.Format != is.Log.Format},
 	} {

@@ -48,7 +48,7 @@ func TestInvalidFilesChangeNothing(t *testing.T) {
 		{"tokens: {spelling: free}\n", 20, "tokens.spelling"},
 		{"log: {level: \xff}\n", 14, ""},
 		{"log: {level: &a info}\n", 14, "log.level"},
-		{"store: memory\n", 1, "store"},
+		{"store: memory\n", 8, "store"},
 		{"---\nlog: {}\n", 1, ""},
 	}
 	for i := range 100 {

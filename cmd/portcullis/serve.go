@@ -53,7 +53,7 @@ func serveConfig(ctx context.Context, stderr io.Writer, source config.Source, c 
 		options: options, insecureBasic: c.InsecureBasic(), trustedProxies: config.Prefixes(c.Server.TrustedProxies),
 		maxConnections: int(c.Server.MaxConnections), maxConnectionsPerIP: int(c.Server.MaxConnectionsPerIP),
 		adminToken: c.AdminToken, log: r.log, reload: func() error { return r.reload("request") },
-		store:   "memory:",
+		store: c.StoreSpec(), sandbox: c.Server.Sandbox, sandboxToken: c.Server.SandboxToken, refusalLimit: refusalLimit(c),
 		created: func(s *server.Server, seal []engine.SealSecret) { r.server, r.storedSeal = s, seal },
 		started: func(_ *server.Server, _ *engine.Verifier, address, adminAddress string) {
 			r.start(ctx)
@@ -70,6 +70,15 @@ func serveConfig(ctx context.Context, stderr io.Writer, source config.Source, c 
 	return serve(ctx, service)
 }
 
+// refusalLimit is the configured limit as the server takes it, where 0 means its
+// own default and less than 0 none.
+func refusalLimit(c *config.Config) int {
+	if c.Limits.RefusalsPerToken == 0 {
+		return -1
+	}
+	return int(c.Limits.RefusalsPerToken)
+}
+
 // service is one server to run.
 type service struct {
 	listen, adminListen                 string
@@ -82,6 +91,7 @@ type service struct {
 	store                               string      // memory: or bolt:PATH
 	sandbox                             bool
 	sandboxToken                        engine.Secret
+	refusalLimit                        int // as server.Options has it
 	log                                 *slog.Logger
 	reload                              func() error // may be nil
 	created                             func(s *server.Server, seal []engine.SealSecret)
@@ -118,7 +128,7 @@ func serve(ctx context.Context, o service) error {
 		}
 	}
 	s := server.New(server.Options{
-		Store: st, Sandbox: o.sandbox, SandboxToken: o.sandboxToken,
+		Store: st, Sandbox: o.sandbox, SandboxToken: o.sandboxToken, RefusalLimit: o.refusalLimit,
 		Verifier: v, Log: o.log, Version: version,
 		Settings:       server.Settings{AllowInsecureBasic: o.insecureBasic, TrustedProxies: o.trustedProxies},
 		MaxConnections: o.maxConnections, MaxConnectionsPerIP: o.maxConnectionsPerIP,

@@ -39,9 +39,11 @@ func (c *checker) all() {
 	c.server()
 	c.tls()
 	c.adminToken()
+	c.sandbox()
 	c.apps()
 	c.fileMode()
 	c.tokens()
+	c.sealSecrets()
 	if c.Cache.MaxBytes == 0 {
 		c.warn("cache.max_bytes", "no cache: every token is verified in full, every time")
 	}
@@ -186,6 +188,62 @@ func (c *checker) adminToken() {
 		c.wrong(path, "the token holds characters that no bearer token may hold (RFC 6750 §2.1)")
 	}
 	c.AdminToken = token
+}
+
+// sandbox checks who may make sandbox apps.
+func (c *checker) sandbox() {
+	s := &c.Server
+	switch {
+	case s.SandboxToken != "" && s.SandboxTokenFile != "":
+		c.wrong("server.sandbox_token_file", "both sandbox_token and sandbox_token_file: one of them is to go")
+	case s.SandboxTokenFile != "":
+		s.SandboxToken, _ = c.secretFile("server.sandbox_token_file", s.SandboxTokenFile)
+	}
+	if s.SandboxToken != "" && len(s.SandboxToken) < engine.MinSecretBytes {
+		c.wrong("server.sandbox_token", "shorter than %d bytes", engine.MinSecretBytes)
+	}
+	if s.Sandbox && s.SandboxToken == "" && !IsLoopback(string(s.Listen)) && c.sound("server.sandbox_token_file") {
+		c.wrong("server.sandbox", "everybody could make apps: set server.sandbox_token, or listen on 127.0.0.1")
+	}
+}
+
+// sealSecrets checks the secrets that issued tokens are sealed with; a file holds
+// one a line.
+func (c *checker) sealSecrets() {
+	t := &c.Tokens
+	at := "tokens.seal_secrets"
+	switch {
+	case len(t.SealSecrets) > 0 && t.SealSecretsFile != "":
+		c.wrong("tokens.seal_secrets_file", "both seal_secrets and seal_secrets_file: one of them is to go")
+		return
+	case t.SealSecretsFile != "":
+		at = "tokens.seal_secrets_file"
+		text, ok := c.secretFile(at, t.SealSecretsFile)
+		if !ok {
+			return
+		}
+		for _, line := range strings.Split(string(text), "\n") {
+			t.SealSecrets = append(t.SealSecrets, engine.Secret(strings.TrimSuffix(line, "\r")))
+		}
+	}
+	seen := make(map[engine.Secret]bool)
+	for i, secret := range t.SealSecrets {
+		path := fmt.Sprintf("%s[%d]", at, i)
+		if _, err := engine.NewSealSecret(secret); err != nil {
+			c.wrong(path, "shorter than %d bytes", engine.MinSealSecretBytes)
+		}
+		if seen[secret] {
+			c.wrong(path, "the same secret twice")
+		}
+		seen[secret] = true
+	}
+	for i, app := range c.Apps {
+		for j, k := range app.Keys {
+			if seen[k.Secret] && k.Secret != "" {
+				c.wrong(fmt.Sprintf("apps[%d].keys[%d].secret", i, j), "also a sealing secret: its holder could seal tokens")
+			}
+		}
+	}
 }
 
 func isLetter(r rune) bool {

@@ -12,11 +12,13 @@ import (
 // of blank fields are names of the format that this version does not serve.
 type Config struct {
 	Server Server   `yaml:"server"`
+	Store  Store    `yaml:"store"`
 	Apps   []App    `yaml:"apps"`
+	Limits Limits   `yaml:"limits"`
 	Tokens Tokens   `yaml:"tokens"`
 	Cache  Cache    `yaml:"cache"`
 	Log    Log      `yaml:"log"`
-	_      struct{} `unserved:"store,limits,services,forward_auth"`
+	_      struct{} `unserved:"services,forward_auth"`
 
 	AdminToken  engine.Secret    `yaml:"-"` // what Server.AdminTokenFile holds
 	Certificate *tls.Certificate `yaml:"-"` // of Server.TLS; nil without TLS
@@ -36,7 +38,16 @@ type Server struct {
 	AdminTokenFile      string   `yaml:"admin_token_file"`
 	MaxConnections      Count    `yaml:"max_connections"`        // 0: the server's own limit
 	MaxConnectionsPerIP Count    `yaml:"max_connections_per_ip"` // 0: no limit
-	_                   struct{} `unserved:"sandbox,sandbox_token,sandbox_token_file"`
+
+	Sandbox          bool          `yaml:"sandbox"`       // POST /apps and DELETE /apps/{id}
+	SandboxToken     engine.Secret `yaml:"sandbox_token"` // also when it comes from SandboxTokenFile
+	SandboxTokenFile string        `yaml:"sandbox_token_file"`
+}
+
+// Limits bound what one client may do. 0 means no limit.
+type Limits struct {
+	RefusalsPerToken Count    `yaml:"refusals_per_token"` // in ten seconds
+	_                struct{} `unserved:"connections_per_app,connections_per_token,revocations_per_minute"`
 }
 
 // TLS is the certificate of the public listener.
@@ -77,7 +88,9 @@ type Tokens struct {
 	UnknownAblyClaims UnknownClaims `yaml:"unknown_ably_claims"`
 	AllowWeakSecrets  bool          `yaml:"allow_weak_secrets"`
 	Spelling          Spelling      `yaml:"spelling"`
-	_                 struct{}      `unserved:"seal_secrets"`
+
+	SealSecrets     []engine.Secret `yaml:"seal_secrets"` // newest first; also when they come from SealSecretsFile
+	SealSecretsFile string          `yaml:"seal_secrets_file"`
 }
 
 // Cache is the cache of verified tokens.
@@ -95,6 +108,8 @@ type Log struct {
 func Default() Config {
 	return Config{
 		Server: Server{Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8090"},
+		Store:  "bolt:portcullis.db",
+		Limits: Limits{RefusalsPerToken: 10},
 		Tokens: Tokens{MaxTTL: engine.DefaultMaxTTL, RevocableMaxTTL: engine.DefaultRevocableMaxTTL},
 		Cache:  Cache{MaxBytes: 256 << 20},
 	}

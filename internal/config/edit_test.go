@@ -231,6 +231,8 @@ func TestTheStarterFileLoads(t *testing.T) {
 	uncommented := regexp.MustCompile(`(?m)^( +)# ([a-z_]+: )`).ReplaceAllString(text, "$1$2")
 	dir := t.TempDir()
 	writeMode(t, filepath.Join(dir, "admin.token"), "0123456789abcdef", 0o600)
+	writeMode(t, filepath.Join(dir, "sandbox.token"), "0123456789abcdef", 0o600)
+	writeMode(t, filepath.Join(dir, "seal.secrets"), "0123456789abcdef0123456789abcdef\nanother-one-of-32-bytes-or-more-", 0o600)
 	path := writeMode(t, filepath.Join(dir, "c.yaml"), uncommented, 0o600)
 	_, err := Source{Path: path}.Load()
 	require.ErrorContains(t, err, "server.tls.cert_file")

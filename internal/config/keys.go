@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -122,7 +123,23 @@ func (c *Config) Options() (engine.Options, error) {
 			o.Keys = append(o.Keys, c.Apps[i].Keys[j].engineKey(c.Apps[i].ID))
 		}
 	}
+	for _, text := range c.Tokens.SealSecrets {
+		secret, err := engine.NewSealSecret(text)
+		if err != nil {
+			return o, err
+		}
+		o.Seal = append(o.Seal, secret)
+	}
 	return o, nil
+}
+
+// StoreSpec returns where state is kept, a path relative to the configuration
+// file resolved.
+func (c *Config) StoreSpec() string {
+	if len(c.Files) == 0 {
+		return string(c.Store)
+	}
+	return c.Store.In(filepath.Dir(c.Files[0]))
 }
 
 func (t *Tokens) rules() engine.TokenRules {

@@ -14,6 +14,9 @@ server:
   # admin_token_file: admin.token    # needed when admin_listen is reachable from other hosts
   # max_connections: 65536
   # max_connections_per_ip: 0        # 0: no limit
+  # sandbox: false                   # true: POST /apps makes apps that live for a day
+  # sandbox_token_file: sandbox.token  # needed when listen is reachable from other hosts
+store: bolt:portcullis.db            # a file beside this one; memory: keeps nothing
 apps:
   - id: %s
     keys:
@@ -25,7 +28,10 @@ apps:
         state: active                # active, verify_only (its tokens only), disabled or revoked
         # not_after: 2030-01-01T00:00:00Z
         # restrictions: {origins: ["https://app.example.com"], ips: [10.0.0.0/8]}   # of the key itself, not of its tokens
+limits:
+  refusals_per_token: 10             # in ten seconds, then 429; 0: no limit
 tokens:
+  # seal_secrets_file: seal.secrets  # one a line, newest first; by default one is made and kept in the store
   max_ttl: 24h
   revocable_max_ttl: 1h
   unknown_ably_claims: refuse        # warn and ignore admit tokens with unknown x-ably- claims

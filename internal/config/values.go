@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,6 +64,31 @@ func (c *Count) UnmarshalText(text []byte) error {
 	}
 	*c = Count(n)
 	return nil
+}
+
+// Store names where state is kept: memory:, or bolt:PATH.
+type Store string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Store) UnmarshalText(text []byte) error {
+	kind, rest, found := strings.Cut(string(text), ":")
+	switch {
+	case found && (kind == "memory" && rest == "" || kind == "bolt" && rest != ""):
+		*s = Store(text)
+		return nil
+	case kind == "nats":
+		return errors.New("this version keeps no state in NATS")
+	}
+	return fmt.Errorf("%s is neither memory: nor bolt:PATH", quote(text))
+}
+
+// In returns the store with its path, if it has one, relative to dir.
+func (s Store) In(dir string) string {
+	path, isFile := strings.CutPrefix(string(s), "bolt:")
+	if isFile && !filepath.IsAbs(path) {
+		return "bolt:" + filepath.Join(dir, path)
+	}
+	return string(s)
 }
 
 // Address is a TCP address to listen on, host:port. The host may be empty.

@@ -18,7 +18,6 @@ import (
 // spends is a Spender in memory that answers as it is told.
 type spends struct {
 	seen  map[[16]byte]bool
-	fixed SpendOutcome // when not Unknown is wanted: Fresh then Replayed
 	down  bool
 	calls int
 	last  Nonce

@@ -40,8 +40,10 @@ func Explain(x *engine.Explanation, peer Peer, channel []byte, op capability.Op)
 }
 
 func info(err error) *engine.ErrorInfo {
-	e, _ := err.(*engine.ErrorInfo)
-	return e
+	if err == nil {
+		return nil
+	}
+	return err.(*engine.ErrorInfo) // Admit and Authorize promise it
 }
 
 func orNone(op capability.Op) string {

@@ -47,13 +47,14 @@ type refusedToken struct {
 // NewRefusals returns one that lets limit refusals of a token pass in a window;
 // 0 means DefaultRefusalLimit, less than 0 no limit.
 func NewRefusals(limit int) *Refusals {
+	r := &Refusals{limit: uint32(max(limit, 0)), seed: maphash.MakeSeed()}
 	switch {
 	case limit == 0:
-		limit = DefaultRefusalLimit
+		r.limit = DefaultRefusalLimit
 	case limit < 0:
-		limit = math.MaxUint32
+		r.limit = math.MaxUint32
 	}
-	return &Refusals{limit: uint32(limit), seed: maphash.MakeSeed()}
+	return r
 }
 
 // Answer returns what a client is told whose token was refused with why: why, or

@@ -14,7 +14,7 @@ import (
 // refused, so garbage cannot push good tokens out of it, and no API keys.
 //
 // ristretto finds a value by a hash alone. Here the hash is taken from the
-// token's signature, and a value counts only if it holds, byte for byte, the
+// token's end, which is its signature or seal, and a value counts only if it holds, byte for byte, the
 // whole token that is asked for.
 type tokenCache struct {
 	ristretto *ristretto.Cache[uint64, *cacheEntry]

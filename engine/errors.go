@@ -63,7 +63,7 @@ var (
 	ErrTokenSize             = define(StepCapability, "token_too_large", 40003, 400, "invalid capability: too large for a token of 8192 bytes", "the granted capability does not fit a token", "grant fewer resources, or use wildcards")
 	ErrKeyMismatch           = define(StepSignature, "key_mismatch", 40101, 401, "Not authorized", "an unsigned TokenRequest came with the credentials of another key", "authenticate with the key that the TokenRequest names")
 	ErrSandbox               = define(StepRequest, "sandbox_refused", 40101, 401, "Not authorized", "the sandbox token is missing or wrong, or the app is not this key's", "send Authorization: Bearer with server.sandbox_token, or the app's own first key")
-	ErrSandboxFull           = define(StepRequest, "sandbox_full", 40127, 403, "too many apps", "the sandbox has as many apps as it may", "delete apps, or wait: each lives for a day")
+	ErrSandboxFull           = define(StepRequest, "sandbox_full", 40127, 401, "too many apps", "the sandbox has as many apps as it may", "delete apps, or wait: each lives for a day")
 	ErrMessage               = define(StepRequest, "message_malformed", 40013, 400, "invalid message", "a message is not an object with a string clientId, if any", "send one message or an array of messages")
 	ErrConnectionKey         = define(StepOperation, "connection_key_mismatch", 40006, 400, "Malformed message; mismatched connectionId", "a message names a connection that is not its sender's", "publish over the connection itself")
 	ErrBasicNeeded           = define(StepCredential, "basic_auth_required", 40162, 401, "this operation needs the API key, not a token", "a token was presented where only the key itself will do", "authenticate with Basic and the API key")

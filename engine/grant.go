@@ -102,7 +102,7 @@ func (g *Grant) ClientType() ClientType { return g.clientType }
 func (g *Grant) RevocationKey() []byte { return g.revocationKey }
 
 // HasUnknownClaims says that the token carries x-ably- claims or header
-// parameters that are not known; Options.UnknownAblyClaims let it pass.
+// parameters that are not known; TokenRules.UnknownAblyClaims let it pass.
 func (g *Grant) HasUnknownClaims() bool { return g.unknownClaims }
 
 // Ops returns the operations granted on a resource.
@@ -114,8 +114,8 @@ func (g *Grant) Ops(r capability.Resource) capability.Op {
 		return g.built().matcher.OpsOn(r)
 	}
 	var ops capability.Op
-	for _, name := range capability.OpNames() {
-		if op := capability.ParseOp([]byte(name)); capability.AllowsBoth(g.claimed, g.key.Capability, r, op) {
+	for op := capability.Op(1); op < capability.All; op <<= 1 {
+		if capability.AllowsBoth(g.claimed, g.key.Capability, r, op) {
 			ops |= op
 		}
 	}

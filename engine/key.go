@@ -67,6 +67,7 @@ type Key struct {
 	NotAfter        UnixMilli // when the key stops being good for anything; 0 means never
 	Restrictions    Restrictions
 	Since           UnixMilli // when the key was made, for keys made while the state exists; 0 means not known
+	Sandbox         bool      // one of many that come and go: metrics do not name it
 }
 
 // Restrictions say from where a key itself may be presented; its tokens are not

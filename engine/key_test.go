@@ -63,7 +63,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 
 func TestKeyStatusesTellWhenAKeyWasLastUsed(t *testing.T) {
 	v := newTestVerifier(t, Options{})
-	require.Equal(t, []KeyStatus{{"appId.keyId", Active, 0}}, v.KeyStatuses())
+	require.Equal(t, []KeyStatus{{"appId.keyId", Active, 0, false}}, v.KeyStatuses())
 	var g Grant
 	require.NoError(t, v.VerifyToken(&g, []byte(testToken), testNow))
 	require.NoError(t, v.VerifyToken(&g, []byte(testToken), testNow+999))

@@ -73,6 +73,19 @@ func (s *keyStore) replace(keys []Key, rules TokenRules, seal []SealSecret) erro
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.swap(keys, rules, seal)
+}
+
+// replaceKeys is replace under the present rules and sealing secrets.
+func (s *keyStore) replaceKeys(keys []Key) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ring := s.ring.Load()
+	return s.swap(keys, ring.rules, ring.seal)
+}
+
+// swap is replace for a caller that holds mu; the rules are complete.
+func (s *keyStore) swap(keys []Key, rules TokenRules, seal []SealSecret) error {
 	next := &keyring{rules: rules, seal: slices.Clone(seal), keys: make(map[string]*keyRecord, len(keys)), apps: make(map[string]struct{})}
 	old := s.ring.Load()
 	for i := range keys {
@@ -96,8 +109,12 @@ func (s *keyStore) replace(keys []Key, rules TokenRules, seal []SealSecret) erro
 	s.ring.Store(next)
 	if old != nil {
 		for name, record := range old.keys {
-			if next.keys[name] != record {
-				record.retired.Store(true)
+			if next.keys[name] == record {
+				continue
+			}
+			record.retired.Store(true)
+			if next.keys[name] == nil && record.ledger.revocations.Load() == noRevocations {
+				delete(s.ledgers, name) // sandbox keys come and go
 			}
 		}
 	}
@@ -147,7 +164,7 @@ func unchanged(old *keyring, k *Key, next *keyring) *keyRecord {
 	r := old.keys[k.Name]
 	same := r != nil && old.rules == next.rules && slices.Equal(old.seal, next.seal) &&
 		r.Secret == k.Secret && r.RevocableTokens == k.RevocableTokens && r.State == k.State && r.NotAfter == k.NotAfter &&
-		r.Since == k.Since && r.Restrictions.equal(&k.Restrictions) && r.whole.text == orEveryChannel(k.Capability).String()
+		r.Since == k.Since && r.Sandbox == k.Sandbox && r.Restrictions.equal(&k.Restrictions) && r.whole.text == orEveryChannel(k.Capability).String()
 	if !same {
 		return nil
 	}

@@ -79,8 +79,11 @@ func (s *revocationSet) verdict(g *verified, now UnixMilli) (revoked bool, pendi
 			}
 		}
 	}
-	if g.kind != Anonymous {
+	switch g.kind {
+	case Identified:
 		check(s.pairs[RevokeClientID][string(g.clientID)])
+	case Wildcard:
+		check(s.pairs[RevokeClientID]["*"])
 	}
 	if g.hasRevocationKey {
 		check(s.pairs[RevokeRevocationKey][string(g.revocationKey)])

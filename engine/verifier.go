@@ -118,16 +118,14 @@ func (v *Verifier) Replace(keys []Key, rules TokenRules, seal []SealSecret) erro
 }
 
 // ReplaceKeys is Replace under the present rules and sealing secrets.
-func (v *Verifier) ReplaceKeys(keys []Key) error {
-	ring := v.keys.ring.Load()
-	return v.keys.replace(keys, ring.rules, ring.seal)
-}
+func (v *Verifier) ReplaceKeys(keys []Key) error { return v.keys.replaceKeys(keys) }
 
 // KeyStatus is what there is to tell about a key.
 type KeyStatus struct {
 	Name     string
 	State    KeyState
 	LastUsed UnixMilli // when a credential of the key was last admitted, to the second; 0 means never
+	Sandbox  bool
 }
 
 // KeyStatuses tells about every key, in no order.
@@ -135,7 +133,7 @@ func (v *Verifier) KeyStatuses() []KeyStatus {
 	ring := v.keys.ring.Load()
 	statuses := make([]KeyStatus, 0, len(ring.keys))
 	for name, k := range ring.keys {
-		statuses = append(statuses, KeyStatus{name, k.State, UnixMilli(k.ledger.lastUsed.Load())})
+		statuses = append(statuses, KeyStatus{name, k.State, UnixMilli(k.ledger.lastUsed.Load()), k.Sandbox})
 	}
 	return statuses
 }

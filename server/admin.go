@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/valyala/fasthttp"
-	"github.com/valyala/fasthttp/fasthttpadaptor"
 	"github.com/valyala/fasthttp/pprofhandler"
 
 	"portcullis/engine"
@@ -39,7 +37,7 @@ func (s *Server) serveAdmin(ctx *fasthttp.RequestCtx) {
 	}
 	probe := string(path) == "/livez" || string(path) == "/readyz"
 	switch {
-	case !probe && !s.bearsAdminToken(ctx):
+	case !probe && !bears(ctx, s.options.AdminToken):
 		s.refuse(ctx, engine.ErrAdminToken)
 	case r == nil, string(path) == "/-/reload" && s.options.Reload == nil:
 		s.refuse(ctx, engine.ErrNotFound)
@@ -50,15 +48,15 @@ func (s *Server) serveAdmin(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// bearsAdminToken compares hashes, so that the time it takes says nothing about
-// the token's length.
-func (s *Server) bearsAdminToken(ctx *fasthttp.RequestCtx) bool {
-	if s.options.AdminToken == "" {
+// bears says whether a request bears the token that is wanted, if one is. It
+// compares hashes, so that the time it takes says nothing about the length.
+func bears(ctx *fasthttp.RequestCtx, want engine.Secret) bool {
+	if want == "" {
 		return true
 	}
 	scheme, token, _ := bytes.Cut(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization), []byte{' '})
-	sum := sha256.Sum256(token)
-	return bytes.EqualFold(scheme, []byte("bearer")) && subtle.ConstantTimeCompare(sum[:], s.adminKey[:]) == 1
+	have, wanted := sha256.Sum256(token), sha256.Sum256([]byte(want))
+	return bytes.EqualFold(scheme, []byte("bearer")) && subtle.ConstantTimeCompare(have[:], wanted[:]) == 1
 }
 
 // sameOrigin says whether a request comes from a page of this listener, or from
@@ -69,9 +67,7 @@ func sameOrigin(ctx *fasthttp.RequestCtx) bool {
 	return len(origin) == 0 || bytes.EqualFold(host, ctx.Host())
 }
 
-func (s *Server) serveMetrics(ctx *fasthttp.RequestCtx) {
-	fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))(ctx)
-}
+func (s *Server) serveMetrics(ctx *fasthttp.RequestCtx) { s.metrics.handler(ctx) }
 
 func (s *Server) servePprof(ctx *fasthttp.RequestCtx) {
 	if string(ctx.Path()) == pprofPath {

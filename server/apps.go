@@ -1,10 +1,7 @@
 package server
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"net"
 	"strconv"
@@ -56,7 +53,7 @@ func (s *Server) createApp(ctx *fasthttp.RequestCtx) {
 		s.refuse(ctx, engine.ErrNotFound)
 		return
 	}
-	if !s.bearsSandboxToken(ctx) {
+	if !bears(ctx, s.options.SandboxToken) {
 		s.refuse(ctx, engine.ErrSandbox)
 		return
 	}
@@ -65,7 +62,7 @@ func (s *Server) createApp(ctx *fasthttp.RequestCtx) {
 		s.refuse(ctx, refused)
 		return
 	}
-	within, cancel := context.WithTimeout(ctx, 4*storeBudget)
+	within, cancel := context.WithTimeout(context.Background(), 4*storeBudget) // not ctx: draining cancels that
 	defer cancel()
 	app, err := s.sandbox.create(within, keys, namespaces, s.now())
 	switch {
@@ -101,15 +98,6 @@ func (s *Server) createApp(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.SetContentTypeBytes(contentTypes[formatJSON])
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	ctx.SetBody(body)
-}
-
-func (s *Server) bearsSandboxToken(ctx *fasthttp.RequestCtx) bool {
-	if s.options.SandboxToken == "" {
-		return true
-	}
-	scheme, token, _ := bytes.Cut(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization), []byte{' '})
-	have, want := sha256.Sum256(token), sha256.Sum256([]byte(s.options.SandboxToken))
-	return bytes.EqualFold(scheme, []byte("bearer")) && subtle.ConstantTimeCompare(have[:], want[:]) == 1
 }
 
 func readAppRequest(body []byte) (keys []sandboxKey, namespaces, channels []json.RawMessage, refused *engine.ErrorInfo) {
@@ -159,7 +147,9 @@ func (s *Server) deleteApp(ctx *fasthttp.RequestCtx) {
 		s.refuse(ctx, engine.ErrSandbox)
 		return
 	}
-	if err := s.sandbox.forget(ctx, id); err != nil {
+	within, cancel := context.WithTimeout(context.Background(), 4*storeBudget)
+	defer cancel()
+	if err := s.sandbox.forget(within, id); err != nil {
 		s.metrics.storeErrors[storeApps].Inc()
 		s.log.Error("sandbox app not deleted", "error", err)
 		s.refuse(ctx, engine.ErrUnavailable)

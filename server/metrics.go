@@ -6,6 +6,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/valyala/fasthttp"
+	"github.com/valyala/fasthttp/fasthttpadaptor"
 
 	"portcullis/engine"
 	"portcullis/store"
@@ -39,6 +42,7 @@ var storeOpNames = [storeOpCount]string{"spend", "apps"}
 // every counter is made at start, so a decision costs no look-up by text.
 type metrics struct {
 	registry  *prometheus.Registry
+	handler   fasthttp.RequestHandler                                // of GET /metrics
 	decisions [surfaceCount]map[*engine.ErrorInfo]prometheus.Counter // nil is the admitted ones
 	duration  [surfaceCount]prometheus.Observer
 	hits      prometheus.Counter
@@ -52,6 +56,7 @@ type metrics struct {
 
 func newMetrics(version string, v *engine.Verifier, st store.Store) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry()}
+	m.handler = fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -149,11 +154,19 @@ func (c keyCollector) Describe(ch chan<- *prometheus.Desc) { ch <- keysDesc; ch 
 
 func (c keyCollector) Collect(ch chan<- prometheus.Metric) {
 	counts := map[engine.KeyState]int{engine.Active: 0, engine.VerifyOnly: 0, engine.Disabled: 0, engine.Revoked: 0}
+	var sandboxUsed engine.UnixMilli // of all sandbox keys together: there may be thousands
 	for _, k := range c.v.KeyStatuses() {
 		counts[k.State]++
+		if k.Sandbox {
+			sandboxUsed = max(sandboxUsed, k.LastUsed)
+			continue
+		}
 		if k.LastUsed != 0 {
 			ch <- prometheus.MustNewConstMetric(lastUsedDesc, prometheus.GaugeValue, float64(k.LastUsed)/1000, k.Name)
 		}
+	}
+	if sandboxUsed != 0 {
+		ch <- prometheus.MustNewConstMetric(lastUsedDesc, prometheus.GaugeValue, float64(sandboxUsed)/1000, "sandbox")
 	}
 	for state, n := range counts {
 		ch <- prometheus.MustNewConstMetric(keysDesc, prometheus.GaugeValue, float64(n), state.String())

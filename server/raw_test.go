@@ -155,6 +155,7 @@ func TestRawRequests(t *testing.T) {
 		"a head over the limit":          {get + "X-A: " + strings.Repeat("x", 17<<10) + "\r\n\r\n" + smuggled, []int{431}},
 		"many short headers":             {get + strings.Repeat("A: b\r\n", 3000) + "\r\n" + smuggled, []int{431}},
 		"a target over the limit":        {"GET /" + strings.Repeat("x", 17<<10) + " HTTP/1.1\r\n" + host + "\r\n", []int{431}},
+		"a publish over the limit":       {"POST /channels/a%2Fb/messages HTTP/1.1\r\n" + host + "Content-Length: 262145\r\n\r\n", []int{413}},
 		"a batch of more than the limit": {"POST /v1/admit/batch HTTP/1.1\r\n" + host + "Content-Length: 4194305\r\n\r\n", []int{413}},
 	} {
 		got := exchange(t, address, c.raw)

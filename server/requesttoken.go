@@ -49,7 +49,7 @@ func (s *Server) redeem(ctx *fasthttp.RequestCtx, w *work) error {
 	if s.options.Store == nil {
 		return engine.ErrUnavailable
 	}
-	within, cancel := context.WithTimeout(ctx, storeBudget)
+	within, cancel := context.WithTimeout(context.Background(), storeBudget) // not ctx: draining cancels that
 	defer cancel()
 	if r.Signed() {
 		// The mac decides. Credentials may stand beside it, but not wrong ones.

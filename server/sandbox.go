@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -27,8 +28,10 @@ const (
 type sandbox struct {
 	verifier *engine.Verifier
 	store    store.Store
+	log      *slog.Logger
 
 	mu         sync.Mutex
+	making     int // apps that are being kept just now
 	configured []engine.Key
 	rules      engine.TokenRules
 	seal       []engine.SealSecret
@@ -49,12 +52,14 @@ type sandboxKey struct {
 	Secret     string `json:"secret"`
 	Capability string `json:"capability"` // canonical text
 	Revocable  bool   `json:"revocable"`
+
+	set *capability.Set
 }
 
 func (a *sandboxApp) expires() engine.UnixMilli { return a.Created.Add(sandboxAppLife) }
 
-func newSandbox(v *engine.Verifier, st store.Store) *sandbox {
-	return &sandbox{verifier: v, store: st, apps: make(map[string]*sandboxApp)}
+func newSandbox(v *engine.Verifier, st store.Store, log *slog.Logger) *sandbox {
+	return &sandbox{verifier: v, store: st, log: log, apps: make(map[string]*sandboxApp)}
 }
 
 // errSandboxFull is why no further app is made.
@@ -78,17 +83,46 @@ func (b *sandbox) joined(keys []engine.Key) []engine.Key {
 	all := append([]engine.Key(nil), keys...)
 	for _, app := range b.apps {
 		for _, k := range app.Keys {
-			set, err := capability.Parse([]byte(k.Capability))
-			if err != nil {
-				continue // it was canonical when it was kept: the record is not ours
-			}
-			all = append(all, engine.Key{
-				Name: app.ID + "." + k.ID, Secret: engine.Secret(k.Secret), Capability: set, RevocableTokens: k.Revocable,
-				NotAfter: app.expires(), Since: app.Created,
-			})
+			all = append(all, k.engineKey(app))
 		}
 	}
 	return all
+}
+
+// engineKey returns the key as a Verifier takes it. Its capability was parsed when
+// the app was taken in.
+func (k *sandboxKey) engineKey(app *sandboxApp) engine.Key {
+	return engine.Key{
+		Name: app.ID + "." + k.ID, Secret: engine.Secret(k.Secret), Capability: k.set, RevocableTokens: k.Revocable,
+		NotAfter: app.expires(), Since: app.Created, Sandbox: true,
+	}
+}
+
+// read takes an app from its record, and refuses one that is not as create
+// makes them: it would make the keys of all others unusable.
+func (b *sandbox) read(id string, value []byte) (*sandboxApp, error) {
+	app := new(sandboxApp)
+	if err := json.Unmarshal(value, app); err != nil {
+		return nil, err
+	}
+	if app.ID != id {
+		return nil, errors.New("the record names another app")
+	}
+	keys := make([]engine.Key, len(app.Keys))
+	for i := range app.Keys {
+		k := &app.Keys[i]
+		var err error
+		if k.set, err = capability.Parse([]byte(k.Capability)); err != nil {
+			return nil, err
+		}
+		keys[i] = k.engineKey(app)
+	}
+	v, err := engine.NewVerifier(engine.Options{Keys: keys})
+	if err != nil {
+		return nil, err
+	}
+	v.Close()
+	return app, nil
 }
 
 // load takes in the apps of the store, and from then on what changes there.
@@ -96,8 +130,9 @@ func (b *sandbox) load() error {
 	err := b.store.Watch(store.Apps, func(id string, value []byte) {
 		var app *sandboxApp
 		if value != nil {
-			app = new(sandboxApp)
-			if json.Unmarshal(value, app) != nil || app.ID != id {
+			var err error
+			if app, err = b.read(id, value); err != nil {
+				b.log.Error("a sandbox app in the store is left out", "app", id, "error", err)
 				return
 			}
 		}
@@ -109,7 +144,9 @@ func (b *sandbox) load() error {
 			b.apps[id] = app
 		}
 		if b.loaded {
-			_ = b.verifier.Replace(b.joined(b.configured), b.rules, b.seal) // of keys that were accepted before
+			if err := b.verifier.Replace(b.joined(b.configured), b.rules, b.seal); err != nil {
+				b.log.Error("a change of the sandbox apps has no effect", "app", id, "error", err)
+			}
 		}
 	})
 	if err != nil {
@@ -123,9 +160,10 @@ func (b *sandbox) load() error {
 
 // create keeps a new app and makes its keys known before it returns.
 func (b *sandbox) create(ctx context.Context, keys []sandboxKey, namespaces []json.RawMessage, now engine.UnixMilli) (*sandboxApp, error) {
-	if err := b.forgetExpired(ctx, now); err != nil {
+	if err := b.reserve(ctx, now); err != nil {
 		return nil, err
 	}
+	defer b.unreserve()
 	app := &sandboxApp{Keys: keys, Namespaces: namespaces, Created: now}
 	for i := range keys {
 		keys[i].ID, keys[i].Secret = randomID(6), randomID(32)
@@ -161,9 +199,9 @@ func (b *sandbox) known(id string) bool {
 	return b.apps[id] != nil
 }
 
-// forgetExpired forgets apps whose day is over, and says whether there is room
-// for another one.
-func (b *sandbox) forgetExpired(ctx context.Context, now engine.UnixMilli) error {
+// reserve forgets apps whose day is over and makes room for another one, until
+// unreserve.
+func (b *sandbox) reserve(ctx context.Context, now engine.UnixMilli) error {
 	b.mu.Lock()
 	var expired []string
 	for id, app := range b.apps {
@@ -171,17 +209,27 @@ func (b *sandbox) forgetExpired(ctx context.Context, now engine.UnixMilli) error
 			expired = append(expired, id)
 		}
 	}
-	full := len(b.apps)-len(expired) >= maxSandboxApps
-	b.mu.Unlock()
-	for _, id := range expired {
-		if err := b.store.Delete(ctx, store.Apps, id); err != nil {
-			return err
-		}
+	full := len(b.apps)-len(expired)+b.making >= maxSandboxApps
+	if !full {
+		b.making++
 	}
+	b.mu.Unlock()
 	if full {
 		return errSandboxFull
 	}
+	for _, id := range expired {
+		if err := b.store.Delete(ctx, store.Apps, id); err != nil {
+			b.unreserve()
+			return err
+		}
+	}
 	return nil
+}
+
+func (b *sandbox) unreserve() {
+	b.mu.Lock()
+	b.making--
+	b.mu.Unlock()
 }
 
 // forget deletes an app; its keys are unknown when it returns.

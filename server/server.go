@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -47,7 +46,7 @@ type Options struct {
 	AdminToken          engine.Secret // what admin requests must bear; "" means nothing
 	LoopbackOnly        bool          // the public listener is on a loopback address: refuse requests under other names
 	AdminLoopbackOnly   bool          // the same of the admin listener
-	RefusalLimit        int           // refusals of one token in ten seconds before it is told to stop; 0 means admission.DefaultRefusalLimit
+	RefusalLimit        int           // refusals of one token in ten seconds before it is told to stop; 0 means admission.DefaultRefusalLimit, less than 0 no limit
 	Store               store.Store   // nonces and sandbox apps; nil means that no token can be requested
 	Sandbox             bool          // POST /apps and DELETE /apps/{id}
 	SandboxToken        engine.Secret // what POST /apps must bear; "" means nothing
@@ -74,7 +73,6 @@ type Server struct {
 	refusals *admission.Refusals
 	issuer   *engine.Issuer
 	sandbox  *sandbox
-	adminKey [sha256.Size]byte
 	draining atomic.Bool
 	warnedAt atomic.Int64 // UnixMilli, see warnUnknownClaims
 }
@@ -89,8 +87,6 @@ func New(o Options) *Server {
 		work:     sync.Pool{New: func() any { return new(work) }},
 		refusals: admission.NewRefusals(o.RefusalLimit),
 		issuer:   engine.NewIssuer(),
-		sandbox:  newSandbox(o.Verifier, o.Store),
-		adminKey: sha256.Sum256([]byte(o.AdminToken)),
 	}
 	if s.now == nil {
 		s.now = engine.Now
@@ -98,6 +94,7 @@ func New(o Options) *Server {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.sandbox = newSandbox(o.Verifier, o.Store, s.log)
 	s.Apply(o.Settings)
 	s.metrics = newMetrics(o.Version, o.Verifier, o.Store)
 	s.metrics.reloaded(nil, s.now())
@@ -226,6 +223,9 @@ func (s *Server) ready(ctx *fasthttp.RequestCtx) {
 
 // Serve answers public requests on ln until Shutdown. It then returns nil.
 func (s *Server) Serve(ln net.Listener) error {
+	if s.draining.Load() {
+		return ln.Close()
+	}
 	return s.public.Serve(newLimitedListener(ln, s.options.MaxConnections, s.options.MaxConnectionsPerIP))
 }
 

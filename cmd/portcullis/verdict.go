@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -27,7 +28,11 @@ func decideLocally(v *engine.Verifier, token []byte, q *question, now engine.Uni
 	if err == nil && op != 0 {
 		err = s.Authorize([]byte(q.channel), op)
 	}
-	if info, refused := err.(*engine.ErrorInfo); refused {
+	if err != nil {
+		var info *engine.ErrorInfo
+		if !errors.As(err, &info) {
+			return verdict{}, fail(exitInternal, err)
+		}
 		return verdict{admission.RefusedVerdict(info)}, nil
 	}
 	return verdict{admission.AdmittedVerdict(&g, s.Identity())}, nil

@@ -116,11 +116,11 @@ func BenchmarkIntersect(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("resources=%d/do=check", n), func(b *testing.B) {
 			x, y := parseBench(b, n), parseBench(b, n)
-			want := CheckIntersection(x, y)
+			want := CheckIntersection(x, y, MaxTextBytes)
 			require.NoError(b, want)
 			b.ReportAllocs()
 			for b.Loop() {
-				if CheckIntersection(x, y) != want {
+				if CheckIntersection(x, y, MaxTextBytes) != want {
 					b.Fatal("wrong verdict")
 				}
 			}

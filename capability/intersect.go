@@ -28,9 +28,10 @@ func Intersect(a, b *Set) *Set {
 }
 
 // CheckIntersection says, without building it, whether the intersection of a
-// and b is one that may be granted: nil, [ErrNothingInCommon] or [ErrTooLarge].
-// Only where a bound on its size passes the limits is it built and measured.
-func CheckIntersection(a, b *Set) error {
+// and b is one that may be granted: nil, [ErrNothingInCommon] or, beyond
+// MaxResources or maxBytes of canonical text, [ErrTooLarge]. Only where a bound
+// on its size passes the limits is it measured.
+func CheckIntersection(a, b *Set, maxBytes int) error {
 	resources, size := 0, len("{}")
 	for i := range a.rules {
 		for j := range b.rules {
@@ -43,10 +44,43 @@ func CheckIntersection(a, b *Set) error {
 	if resources == 0 {
 		return ErrNothingInCommon
 	}
-	if resources > MaxResources || size > MaxTextBytes {
-		s := Intersect(a, b)
-		if s.Len() > MaxResources || len(s.AppendJSON(nil)) > MaxTextBytes {
-			return ErrTooLarge
+	if resources > MaxResources || size > maxBytes {
+		return measure(a, b, maxBytes)
+	}
+	return nil
+}
+
+// maxPairs bounds how many pairs are put together to be measured. Only sets made
+// for it have more pairs in common that come to few resources.
+const maxPairs = 16 * MaxResources
+
+// measure puts the intersection together as far as it may be granted: with the
+// first resource or byte too many it stops, whatever is left.
+func measure(a, b *Set, maxBytes int) error {
+	var one Set // the resource of one pair
+	seen := make(map[string]Op)
+	size, pairs := len("{}"), 0
+	for i := range a.rules {
+		for j := range b.rules {
+			x, y := &a.rules[i], &b.rules[j]
+			if !common(a, b, x, y) {
+				continue
+			}
+			one.reset()
+			one.addCommon(a, b, x, y)
+			resource := one.resource(one.rules[0])
+			ops, known := seen[string(resource)]
+			if !known {
+				size += len(`"":,`) + sizeJSON(resource)
+			} else {
+				size -= ops.jsonSize()
+			}
+			ops |= commonOps(x, y)
+			size += ops.jsonSize()
+			seen[string(resource)] = ops
+			if pairs++; pairs > maxPairs || len(seen) > MaxResources || size-len(",") > maxBytes {
+				return ErrTooLarge
+			}
 		}
 	}
 	return nil

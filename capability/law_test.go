@@ -58,7 +58,7 @@ func TestLawsOnRandomCapabilities(t *testing.T) {
 		ab, ba := Intersect(a, b), Intersect(b, a)
 		require.Equal(t, ab.String(), ba.String(), "%s and %s commute", a, b)
 		require.Equal(t, ab.String(), mustParse(t, ab.String()).String(), "what is granted can be read again")
-		require.Equal(t, ab.Len() == 0, CheckIntersection(a, b) == ErrNothingInCommon, "%s and %s", a, b)
+		require.Equal(t, ab.Len() == 0, CheckIntersection(a, b, MaxTextBytes) == ErrNothingInCommon, "%s and %s", a, b)
 		if ab.Len() > 0 {
 			met++
 		}
@@ -89,7 +89,7 @@ func TestDoesNotAllocate(t *testing.T) {
 	for name, f := range map[string]func() bool{
 		"parse":     func() bool { return p.Parse(&s, text) == nil },
 		"match":     func() bool { return m.Allows(resource, Publish) },
-		"check":     func() bool { return CheckIntersection(&s, key) == nil },
+		"check":     func() bool { return CheckIntersection(&s, key, MaxTextBytes) == nil },
 		"both":      func() bool { return AllowsBoth(&s, key, parsed, Publish) },
 		"unmatched": func() bool { return !m.Allows(resource, Stats) },
 	} {

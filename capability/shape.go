@@ -1,5 +1,7 @@
 package capability
 
+import "math/rand/v2"
+
 // shape is what of a path can be compared at once: a byte for each of its first
 // eight segments. Two capabilities of hundreds of resources are compared pair by
 // pair, and nearly every pair is told apart by its shapes
@@ -21,11 +23,16 @@ func shapeOf(path []byte) (s shape) {
 	return s
 }
 
-func hashSegment(segment []byte) (h byte) {
+// shapeSeed makes it impossible to choose segments that differ and look alike.
+var shapeSeed = rand.Uint32()
+
+func hashSegment(segment []byte) byte {
+	h := shapeSeed
 	for _, c := range segment {
-		h = h*31 + c
+		h = (h ^ uint32(c)) * 0x9e3779b1
+		h ^= h >> 15
 	}
-	return h
+	return byte(h >> 24)
 }
 
 // mayMeet is false only when a segment that is literal in both differs.

@@ -109,9 +109,9 @@ func TestIntersection(t *testing.T) {
 		want := c.want
 		if want == "" {
 			want = "{}"
-			require.ErrorIs(t, CheckIntersection(a, b), ErrNothingInCommon, "%s with %s", c.key, c.requested)
+			require.ErrorIs(t, CheckIntersection(a, b, MaxTextBytes), ErrNothingInCommon, "%s with %s", c.key, c.requested)
 		} else {
-			require.NoError(t, CheckIntersection(a, b), "%s with %s", c.key, c.requested)
+			require.NoError(t, CheckIntersection(a, b, MaxTextBytes), "%s with %s", c.key, c.requested)
 		}
 		require.Equal(t, want, Intersect(a, b).String(), "%s with %s", c.key, c.requested)
 		require.Equal(t, want, Intersect(b, a).String(), "%s with %s", c.requested, c.key)
@@ -210,15 +210,20 @@ func TestLimits(t *testing.T) {
 		both = append(both, `"*:r`+itoa(i)+`:*:*":["*"]`)
 	}
 	object := func(members []string) *Set { return mustParse(t, "{"+strings.Join(members, ",")+"}") }
-	require.ErrorIs(t, CheckIntersection(object(left), object(right)), ErrTooLarge)
-	require.NoError(t, CheckIntersection(object(left), object(right[:20])))
-	require.NoError(t, CheckIntersection(object(both), object(both)))
+	require.ErrorIs(t, CheckIntersection(object(left), object(right), MaxTextBytes), ErrTooLarge)
+	require.NoError(t, CheckIntersection(object(left), object(right[:20]), MaxTextBytes))
+	require.NoError(t, CheckIntersection(object(both), object(both), MaxTextBytes))
+	// The same, in bytes.
+	require.ErrorIs(t, CheckIntersection(object(left[:2]), object(right[:2]), 80), ErrTooLarge)
+	text := Intersect(object(left[:2]), object(right[:2])).String()
+	require.NoError(t, CheckIntersection(object(left[:2]), object(right[:2]), len(text)))
+	require.ErrorIs(t, CheckIntersection(object(left[:2]), object(right[:2]), len(text)-1), ErrTooLarge)
 	// 3,600 pairs pass the bound, but they meet in 60 resources only.
 	var chains []string
 	for i := range 60 {
 		chains = append(chains, `"`+strings.Repeat("*:", i)+`*":["*"]`)
 	}
-	require.NoError(t, CheckIntersection(object(chains), object(chains)))
+	require.NoError(t, CheckIntersection(object(chains), object(chains), MaxTextBytes))
 }
 
 func itoa(i int) string {

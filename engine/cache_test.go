@@ -92,6 +92,21 @@ func TestAMarginThatACachedVerdictHasSeenStillEnds(t *testing.T) {
 	require.ErrorIs(t, v.VerifyToken(&g, token, testNow+30_000), ErrTokenRevoked)
 }
 
+func TestAStarIsALiteralClientID(t *testing.T) {
+	for value, want := range map[string]error{"*": ErrTokenRevoked, "": nil, "alice": nil} {
+		v := newTestVerifier(t, Options{})
+		revoke(RevokeClientID, value, testNow+1, testNow)(v)
+		for name, p := range map[string]TokenParams{"wildcard": {ClientID: "*"}, "anonymous": {}, "bob": {ClientID: "bob"}} {
+			err := v.VerifyToken(new(Grant), mint(t, p), testNow)
+			if name == "wildcard" && want != nil {
+				require.ErrorIs(t, err, want)
+				continue
+			}
+			require.NoError(t, err, "%s after %q was revoked", name, value)
+		}
+	}
+}
+
 func TestRevocationsOfOneTargetInEveryOrder(t *testing.T) {
 	pairs := []Revocation{
 		{RevokeClientID, "alice", 1000, 5000},

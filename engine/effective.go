@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/sha256"
 	"sync"
 
 	"portcullis/capability"
@@ -12,10 +13,14 @@ type effective struct {
 	set     *capability.Set
 	matcher *capability.Matcher
 	text    string // canonical
+	hash    [8]byte
 }
 
 func newEffective(set *capability.Set) *effective {
-	return &effective{set: set, matcher: set.Compile(), text: set.String()}
+	e := &effective{set: set, matcher: set.Compile(), text: set.String()}
+	sum := sha256.Sum256([]byte(e.text))
+	copy(e.hash[:], sum[:])
+	return e
 }
 
 // size estimates the memory that an effective capability holds: its text, the
@@ -26,7 +31,7 @@ func (e *effective) size() int64 { return int64(4*len(e.text) + 128*e.set.Len() 
 // the text they were minted with: services mint a few texts for many clients.
 type internTable struct {
 	mu     sync.Mutex
-	byText map[string]*effective
+	byText map[internKey]*effective
 	bytes  int64
 }
 
@@ -34,20 +39,25 @@ type internTable struct {
 // the cost is to compile again what is still in use.
 const maxInternedBytes = 1 << 20
 
-// get returns the effective capability of the claimed one, whose text in the
-// token is text, and whether it was made just now.
-func (t *internTable) get(text []byte, claimed, key *capability.Set) (e *effective, made bool) {
+// internKey is what makes two tokens of one key grant the same.
+type internKey struct {
+	text    string // of the claimed capability, in the token
+	settled bool
+}
+
+// get returns the effective capability of g, and whether it was made just now.
+func (t *internTable) get(g *verified) (e *effective, made bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e = t.byText[string(text)]; e != nil {
+	if e = t.byText[internKey{string(g.claimedText), g.settled}]; e != nil {
 		return e, false
 	}
-	e = newEffective(capability.Intersect(claimed, key))
-	cost := e.size() + int64(len(text))
+	e = newEffective(g.common())
+	cost := e.size() + int64(len(g.claimedText))
 	if t.byText == nil || t.bytes+cost > maxInternedBytes {
-		t.byText, t.bytes = make(map[string]*effective), 0
+		t.byText, t.bytes = make(map[internKey]*effective), 0
 	}
-	t.byText[string(text)] = e
+	t.byText[internKey{string(g.claimedText), g.settled}] = e
 	t.bytes += cost
 	return e, true
 }

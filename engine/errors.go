@@ -95,6 +95,7 @@ var (
 	ErrVersion            = define(StepRequest, "http_version", 40000, 505, "bad request: HTTP version", "the request is neither HTTP/1.0 nor HTTP/1.1", "speak HTTP/1.1")
 	ErrRefusals           = define(StepCredential, "too_many_refusals", 42910, 429, "rate limit exceeded: this token has been refused too often", "one token was refused more than ten times in ten seconds", "fetch a new token; a client that repeats a refused one does not renew it")
 	ErrConfiguration      = define(StepRequest, "configuration_refused", 40000, 422, "the configuration is not valid: the old one stays, the log says why", "a reload found a fault in the configuration", "see the log, or run portcullis config check")
+	ErrSealSecretMissing  = define(StepService, "seal_secret_missing", 50000, 500, "internal error", "the Verifier has no sealing secret to issue tokens with", "give Options.Seal; the command makes one and keeps it in the store")
 	ErrInternal           = define(StepService, "internal", 50000, 500, "internal error", "a defect in the server", "report it, with the log line")
 	ErrOverloaded         = define(StepService, "overloaded", 50004, 503, "overloaded", "the server sheds load", "retry after the time that Retry-After gives")
 )
@@ -116,6 +117,6 @@ func Errors() []*ErrorInfo {
 		ErrAblyTokenUnrecognized, ErrTokenRequest, ErrTokenRequestKey, ErrMAC, ErrTimestamp, ErrRequestedTTL, ErrNonceReplayed, ErrTokenSize, ErrKeyMismatch, ErrBasicNeeded, ErrSandbox, ErrSandboxFull, ErrMessage, ErrConnectionKey,
 		ErrForbidden, ErrClientIDMismatch, ErrRequestClientID, ErrChannel, ErrCapabilityDenied, ErrPresenceClientID, ErrOperationClientID,
 		ErrClientIDHeader, ErrOperationParameter, ErrChannelParameter, ErrBadRequest, ErrBody, ErrBodyTooLarge, ErrHeaderTooLarge,
-		ErrNotFound, ErrMethod, ErrTimeout, ErrMisdirected, ErrOrigin, ErrAdminToken, ErrExpectation, ErrVersion, ErrRefusals, ErrConfiguration, ErrInternal, ErrUnavailable, ErrOverloaded,
+		ErrNotFound, ErrMethod, ErrTimeout, ErrMisdirected, ErrOrigin, ErrAdminToken, ErrExpectation, ErrVersion, ErrRefusals, ErrConfiguration, ErrSealSecretMissing, ErrInternal, ErrUnavailable, ErrOverloaded,
 	}
 }

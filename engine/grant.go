@@ -37,6 +37,9 @@ type verified struct {
 	// key has; and the text it claims it with.
 	claimed     *capability.Set
 	claimedText []byte
+	// The token was issued for what its key still has: claimed is what both have in
+	// common already. (To intersect again could spell it otherwise.)
+	settled bool
 	// What that comes to, nil as long as nobody needed it built.
 	effective *effective
 	// Before this time the claims iat and nbf refuse the token.
@@ -113,6 +116,9 @@ func (g *Grant) Ops(r capability.Resource) capability.Op {
 	case g.built() != nil:
 		return g.built().matcher.OpsOn(r)
 	}
+	if g.settled {
+		return g.claimed.Ops(r)
+	}
 	var ops capability.Op
 	for op := capability.Op(1); op < capability.All; op <<= 1 {
 		if capability.AllowsBoth(g.claimed, g.key.Capability, r, op) {
@@ -139,6 +145,9 @@ func (g *Grant) allows(r capability.Resource, op capability.Op) bool {
 	case g.built() != nil:
 		return g.built().matcher.OpsOn(r)&op != 0
 	}
+	if g.settled {
+		return g.claimed.Ops(r)&op != 0
+	}
 	return capability.AllowsBoth(g.claimed, g.key.Capability, r, op)
 }
 
@@ -153,6 +162,15 @@ func (g *verified) built() *effective {
 func (g *verified) effectiveSet() *capability.Set {
 	if e := g.built(); e != nil {
 		return e.set
+	}
+	return g.common()
+}
+
+// common returns what the claimed capability and the key's have in common, in
+// memory of its own.
+func (g *verified) common() *capability.Set {
+	if g.settled {
+		return g.claimed.Clone()
 	}
 	return capability.Intersect(g.claimed, g.key.Capability)
 }
@@ -193,7 +211,7 @@ func (v *verified) keep() (made bool) {
 // then needs the claimed one no more.
 func (v *verified) build() (made bool) {
 	if v.built() == nil && v.key != nil {
-		v.effective, made = v.key.interned.get(v.claimedText, v.claimed, v.key.Capability)
+		v.effective, made = v.key.interned.get(v)
 	}
 	v.claimed, v.claimedText = nil, nil
 	return made

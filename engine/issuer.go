@@ -1,7 +1,5 @@
 package engine
 
-import "errors"
-
 // TokenDetails is an issued token and what it grants (TD1-TD7). Its slices are
 // its own; one that is issued into again reuses their memory.
 type TokenDetails struct {
@@ -29,7 +27,7 @@ func (*Issuer) Issue(dst *TokenDetails, g *Grant) error {
 	case g.key == nil || !g.IsToken():
 		return ErrNothingGranted
 	case len(g.key.sealers) == 0:
-		return errors.New("engine: there is no sealing secret to issue tokens with")
+		return ErrSealSecretMissing
 	}
 	dst.Capability = g.AppendCapability(dst.Capability[:0])
 	dst.Token = g.key.sealers[0].appendSealed(dst.Token[:0], &g.verified, dst.Capability)

@@ -166,13 +166,15 @@ func TestSealingSecretsAreRotated(t *testing.T) {
 	require.NoError(t, v.VerifyToken(&g, fresh, testNow))
 
 	var d TokenDetails
-	none := newTestVerifier(t, Options{})
-	require.NoError(t, none.Redeem(t.Context(), &g, request(t, signFields(with())), new(spends), testNow))
-	require.Error(t, NewIssuer().Issue(&d, &g), "without a sealing secret nothing is issued")
+	none, err := NewVerifier(Options{Keys: []Key{testKey()}})
+	require.NoError(t, err)
+	untouched := new(spends)
+	require.ErrorIs(t, none.Redeem(t.Context(), &g, request(t, signFields(with())), untouched, testNow), ErrSealSecretMissing)
+	require.Zero(t, untouched.calls, "no nonce is spent for a token that cannot be issued")
 	require.ErrorIs(t, NewIssuer().Issue(&d, new(Grant)), ErrNothingGranted)
 	require.NoError(t, none.VerifyKey(&g, []byte("appId.keyId:"+testSecret), testNow))
 	require.ErrorIs(t, NewIssuer().Issue(&d, &g), ErrNothingGranted, "a key is no token")
-	_, err := NewSealSecret("short")
+	_, err = NewSealSecret("short")
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "short\"")
 }
@@ -213,7 +215,7 @@ func TestTheHolderOfAKeyCannotSeal(t *testing.T) {
 	body, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(string(genuine), "appId."))
 	require.NoError(t, err)
 	k := testKey()
-	everything := &verified{key: &keyRecord{Key: k}, kind: Identified, clientID: []byte("admin"), issued: testNow, expires: testNow + 3_600_000}
+	everything := &verified{key: &keyRecord{Key: k, whole: newEffective(everyChannel)}, kind: Identified, clientID: []byte("admin"), issued: testNow, expires: testNow + 3_600_000}
 
 	forge := func(s *sealer) []byte { return s.appendSealed(nil, everything, []byte(`{"*":["*"]}`)) }
 	id := sealID(body[2:10])
@@ -250,8 +252,47 @@ func TestACapabilityTooLargeForATokenIsAnError(t *testing.T) {
 	}
 	v := newTestVerifier(t, Options{Seal: []SealSecret{sealSecret(t, sealOne)}, Keys: []Key{{Name: "appId.keyId", Secret: testSecret, Capability: set(t, "{"+strings.Join(rules, ",")+"}")}}})
 	var g Grant
-	require.NoError(t, v.Redeem(t.Context(), &g, request(t, signFields(with())), new(spends), testNow))
-	require.ErrorIs(t, NewIssuer().Issue(new(TokenDetails), &g), ErrTokenSize)
+	untouched := new(spends)
+	require.ErrorIs(t, v.Redeem(t.Context(), &g, request(t, signFields(with())), untouched, testNow), ErrTokenSize)
+	require.Zero(t, untouched.calls)
+	// The longest that fits is issued, a byte more is not.
+	for extra, want := range []error{nil, ErrTokenSize} {
+		size := sealedRoom(&keyRecord{Key: testKey()}, []byte("alice")) - len(`{"":["*"]}`) + extra
+		text := `{"` + strings.Repeat("x", size) + `":["*"]}`
+		v := newTestVerifier(t, Options{})
+		err := v.Redeem(t.Context(), &g, request(t, signFields(with("clientId", "alice", "capability", text))), new(spends), testNow)
+		if want != nil {
+			require.ErrorIs(t, err, want)
+			continue
+		}
+		require.NoError(t, err)
+		var d TokenDetails
+		require.NoError(t, NewIssuer().Issue(&d, &g))
+		require.LessOrEqual(t, len(d.Token), MaxTokenBytes)
+		require.Greater(t, len(d.Token), MaxTokenBytes-4)
+		require.NoError(t, v.VerifyToken(&g, d.Token, testNow))
+	}
+}
+
+// What was issued for a key's own capability is presented as it was issued, even
+// where that capability and itself have more in common, by letter, than it names.
+func TestATokenOfTheWholeKeyIsNotIntersectedAgain(t *testing.T) {
+	var rules []string
+	for i := range 33 {
+		rules = append(rules, fmt.Sprintf(`"k%02d:*:*":["publish"]`, i), fmt.Sprintf(`"*:x%02d:*":["publish"]`, i))
+	}
+	whole := set(t, "{"+strings.Join(rules, ",")+"}")
+	for _, cacheBytes := range []int64{0, 1 << 20} {
+		v := newTestVerifier(t, Options{CacheBytes: cacheBytes, Keys: []Key{{Name: "appId.keyId", Secret: testSecret, Capability: whole}}})
+		d := issue(t, v, with(), testNow)
+		require.Equal(t, whole.String(), string(d.Capability))
+		var g Grant
+		require.NoError(t, v.VerifyToken(&g, d.Token, testNow))
+		require.Equal(t, whole.String(), string(g.AppendCapability(nil)))
+		require.NoError(t, g.Authorize(channel("k01:a:b"), capability.Publish))
+		require.Error(t, g.Authorize(channel("k01"), capability.Subscribe))
+		require.Equal(t, capability.Publish, g.Ops(channel("a:x05")))
+	}
 }
 
 func TestVerifyingAnIssuedTokenAllocatesNothing(t *testing.T) {

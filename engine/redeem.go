@@ -113,6 +113,23 @@ func (v *Verifier) examine(dst *Grant, s *scratch, r *TokenRequest, now UnixMill
 	default:
 		return ErrRequestClientID
 	}
+	return issuable(&dst.verified)
+}
+
+// issuable says whether the token that is granted can be issued. It must be known
+// before the nonce is spent.
+func issuable(g *verified) *ErrorInfo {
+	if len(g.key.sealers) == 0 {
+		return ErrSealSecretMissing
+	}
+	room := sealedRoom(g.key, g.clientID)
+	if g.claimed == nil {
+		if len(g.key.whole.text) > room {
+			return ErrTokenSize
+		}
+	} else if capability.CheckIntersection(g.claimed, g.key.Capability, room) != nil {
+		return ErrTokenSize
+	}
 	return nil
 }
 

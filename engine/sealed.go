@@ -18,15 +18,15 @@ import (
 //
 // and what is sealed (XChaCha20-Poly1305) is
 //
-//	issued 8 | expires 8 | identity kind 1 | clientId length 2 | clientId | capability
+//	issued 8 | expires 8 | key capability 8 | identity kind 1 | clientId length 2 | clientId | capability
 //
-// Times are big-endian milliseconds, the capability is canonical text. Version,
-// kind and appId are authenticated as additional data, secret id and key id by
+// Times are big-endian milliseconds, the capability is canonical text, and of the
+// key's capability at the time there is a hash. Version, kind and appId are authenticated as additional data, secret id and key id by
 // choosing the sealing key.
 const (
 	sealedHead    = 1 + 1 + 8 + 1
 	sealedNonce   = chacha20poly1305.NonceSizeX
-	sealedFixed   = 8 + 8 + 1 + 2
+	sealedFixed   = 8 + 8 + 8 + 1 + 2
 	sealedMinimum = sealedHead + 1 + sealedNonce + sealedFixed + chacha20poly1305.Overhead
 )
 
@@ -44,6 +44,7 @@ func (s *sealer) appendSealed(dst []byte, g *verified, text []byte) []byte {
 
 	plain := binary.BigEndian.AppendUint64(nil, uint64(g.issued))
 	plain = binary.BigEndian.AppendUint64(plain, uint64(g.expires))
+	plain = append(plain, g.key.whole.hash[:]...)
 	plain = append(plain, byte(g.kind))
 	plain = binary.BigEndian.AppendUint16(plain, uint16(len(g.clientID)))
 	plain = append(append(plain, g.clientID...), text...)
@@ -51,6 +52,14 @@ func (s *sealer) appendSealed(dst []byte, g *verified, text []byte) []byte {
 
 	dst = append(append(dst, app...), '.')
 	return base64.RawURLEncoding.AppendEncode(dst, body)
+}
+
+// sealedRoom returns how many bytes of capability a token of the key for that
+// clientId can carry.
+func sealedRoom(key *keyRecord, clientID []byte) int {
+	app := len(appOf([]byte(key.Name)))
+	body := (MaxTokenBytes - app - len(".")) / 4 * 3
+	return body - sealedMinimum - len(key.Name) + app + len(".") - len(clientID) + 1
 }
 
 func appendAdditional(dst, app []byte) []byte {
@@ -107,8 +116,9 @@ func (s *scratch) readSealed(dst *Grant, plain []byte, now UnixMilli) error {
 	s.step = StepTime
 	dst.issued, dst.expires = UnixMilli(binary.BigEndian.Uint64(plain)), UnixMilli(binary.BigEndian.Uint64(plain[8:]))
 	dst.notBefore = dst.issued
-	dst.kind = IdentityKind(plain[16])
-	size := int(binary.BigEndian.Uint16(plain[17:]))
+	dst.settled = [8]byte(plain[16:24]) == dst.key.whole.hash
+	dst.kind = IdentityKind(plain[24])
+	size := int(binary.BigEndian.Uint16(plain[25:]))
 	rest := plain[sealedFixed:]
 	if dst.kind > Wildcard || size > len(rest) {
 		return ErrAblyToken // sealed by us, yet not in our form: another version

@@ -11,6 +11,10 @@ import (
 // MinNonceCharacters is the shortest nonce of a signed TokenRequest (RSA9c).
 const MinNonceCharacters = 16
 
+// maxRequestNames bounds what is read of a request before its mac is verified.
+// Real ones have seven names.
+const maxRequestNames = 64
+
 // TokenRequest is a request for a token, signed by the holder of an API key
 // (TE1-TE6), or unsigned beside the key itself. A field that is missing is
 // empty; TTL and Timestamp keep the text that was signed.
@@ -47,7 +51,7 @@ func ParseTokenRequest(dst *TokenRequest, json []byte) error {
 	dst.memory = append(dst.memory[:0], json...)
 	s := &dst.scanner
 	var wrong error
-	for s.Reset(dst.memory, 0); s.Next(); {
+	for s.Reset(dst.memory, maxRequestNames); s.Next(); {
 		field, number := dst.Field(s.Name())
 		if field == nil {
 			continue

@@ -25,6 +25,9 @@ func newTestVerifier(t testing.TB, o Options) *Verifier {
 	if o.Keys == nil {
 		o.Keys = []Key{testKey()}
 	}
+	if o.Seal == nil {
+		o.Seal = []SealSecret{sealSecret(t, sealOne)}
+	}
 	v, err := NewVerifier(o)
 	require.NoError(t, err)
 	t.Cleanup(v.Close)

@@ -139,10 +139,10 @@ func TestExplainOverHTTP(t *testing.T) {
 	require.Equal(t, `segment 1 "chat" ≠ "admin"`, report.Rules[0].Why)
 
 	require.Contains(t, string(ask(map[string]any{"token": string(sample.Token), "channel": "chat:x", "op": "publish"}).body), `"admitted":true`)
-	require.Contains(t, string(ask(map[string]any{"token": string(sample.Token), "at": 1}).body), `issued_in_future`)
+	require.Contains(t, string(ask(map[string]any{"token": string(sample.Token), "at": "1"}).body), `issued_in_future`)
 	require.Contains(t, string(ask(map[string]any{"key": "appId.keyId:wrong"}).body), `bad_secret`)
 	for name, q := range map[string]map[string]any{
-		"nothing": {}, "both": {"token": "a.b.c", "key": "a.b:c"}, "misspelt": {"token": "a.b.c", "chanel": "x"}, "another type": {"token": 1}, "a time before time": {"token": "a.b.c", "at": -1},
+		"nothing": {}, "both": {"token": "a.b.c", "key": "a.b:c"}, "misspelt": {"token": "a.b.c", "chanel": "x"}, "another type": {"token": 1}, "a time before time": {"token": "a.b.c", "at": "-1"}, "another time": {"token": "a.b.c", "at": 1}, "no address": {"token": "a.b.c", "ip": "x"},
 	} {
 		ask(q).requireRefused(t, 40001, 400, name)
 	}

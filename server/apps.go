@@ -11,6 +11,7 @@ import (
 
 	"portcullis/capability"
 	"portcullis/engine"
+	"portcullis/internal/jsonscan"
 )
 
 // createAppRequest is the body of POST /apps, in the form of ably-common's
@@ -102,7 +103,10 @@ func (s *Server) createApp(ctx *fasthttp.RequestCtx) {
 
 func readAppRequest(body []byte) (keys []sandboxKey, namespaces, channels []json.RawMessage, refused *engine.ErrorInfo) {
 	var r createAppRequest
-	if json.Unmarshal(body, &r) != nil || len(r.Keys) == 0 || len(r.Keys) > maxSandboxKeys {
+	var s jsonscan.Scanner
+	for s.Reset(body, 0); s.Next(); { // strict about form and depth; what follows is about names
+	}
+	if s.Err() != nil || json.Unmarshal(body, &r) != nil || len(r.Keys) == 0 || len(r.Keys) > maxSandboxKeys {
 		return nil, nil, nil, engine.ErrBody.WithDetail("want an object with 1 to " + strconv.Itoa(maxSandboxKeys) + " keys")
 	}
 	for _, k := range r.Keys {

@@ -11,20 +11,19 @@ import (
 	"portcullis/admission"
 	"portcullis/capability"
 	"portcullis/engine"
+	"portcullis/internal/jsonscan"
 )
 
 // Limits on POST /v1/admit/batch.
 const (
 	maxBatchBytes   = 4 << 20
 	maxBatchEntries = 1000
+	maxPooledBytes  = 1 << 20 // of a buffer that is kept for the next request
 )
 
 // batchEntry is one question of a batch.
 type batchEntry struct {
-	Token    string `json:"token"`
-	ClientID string `json:"clientId"`
-	Channel  string `json:"channel"`
-	Op       string `json:"op"`
+	Token, ClientID, Channel, Op string
 
 	op capability.Op
 }
@@ -45,8 +44,12 @@ func (s *Server) admitBatch(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	w := s.work.Get().(*work)
-	defer s.work.Put(w)
-	w.text = w.text[:0]
+	defer func() {
+		if cap(w.body) > maxPooledBytes {
+			w.body = nil // a rare large answer is not kept in memory
+		}
+		s.work.Put(w)
+	}()
 	open, between, end := "[", ",", "]"
 	if lines {
 		open, between, end = "", "\n", "\n"
@@ -76,18 +79,20 @@ func isMediaType(contentType []byte, want string) bool {
 
 // readArray reads a JSON array of entries.
 func readArray(body []byte) ([]batchEntry, *engine.ErrorInfo) {
-	var raw []json.RawMessage
-	if err := json.Unmarshal(body, &raw); err != nil || raw == nil {
-		return nil, engine.ErrBody.WithDetail("not a JSON array")
-	}
-	if len(raw) > maxBatchEntries {
-		return nil, engine.ErrBody.WithDetail(fmt.Sprintf("more than %d entries", maxBatchEntries))
-	}
-	entries := make([]batchEntry, len(raw))
-	for i := range raw {
-		if fault := entries[i].read(raw[i]); fault != "" {
-			return nil, engine.ErrBody.WithDetail(fmt.Sprintf("entry %d: %s", i, fault))
+	var entries []batchEntry
+	elements := jsonscan.ReadArray(body)
+	for v, ok := elements.Next(); ok; v, ok = elements.Next() {
+		if len(entries) == maxBatchEntries {
+			return nil, engine.ErrBody.WithDetail(fmt.Sprintf("more than %d entries", maxBatchEntries))
 		}
+		var e batchEntry
+		if fault := e.read(v.Text); fault != "" {
+			return nil, engine.ErrBody.WithDetail(fmt.Sprintf("entry %d: %s", len(entries), fault))
+		}
+		entries = append(entries, e)
+	}
+	if elements.Err() != nil {
+		return nil, engine.ErrBody.WithDetail("not a JSON array")
 	}
 	return entries, nil
 }
@@ -114,9 +119,10 @@ func readLines(body []byte) ([]batchEntry, *engine.ErrorInfo) {
 }
 
 // read reads one entry and says what is wrong with it. A member that is not known
-// is wrong: a misspelt channel must not become a question about none.
+// or repeated is wrong: a misspelt channel must not become a question about none.
 func (e *batchEntry) read(text []byte) (fault string) {
-	if rest, err := json.Parse(text, e, json.DisallowUnknownFields); err != nil || text[0] != '{' || len(bytes.TrimSpace(rest)) > 0 {
+	known := map[string]*string{"token": &e.Token, "clientId": &e.ClientID, "channel": &e.Channel, "op": &e.Op}
+	if !readStrings(text, known) {
 		return "not an object of token, clientId, channel and op"
 	}
 	if (e.Op == "") != (e.Channel == "") && e.Op != "presence" {

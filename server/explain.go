@@ -1,7 +1,8 @@
 package server
 
 import (
-	"bytes"
+	"net/netip"
+	"strconv"
 
 	"github.com/segmentio/encoding/json"
 	"github.com/valyala/fasthttp"
@@ -14,21 +15,36 @@ import (
 // explainRequest is the body of POST /v1/explain: a credential, and what to ask
 // of it. It is a body so that no log of URLs ever holds a token.
 type explainRequest struct {
-	Token    string `json:"token"`
-	Key      string `json:"key"`
-	ClientID string `json:"clientId"`
-	Channel  string `json:"channel"`
-	Op       string `json:"op"`
-	At       int64  `json:"at"` // milliseconds; 0 means now
+	Token, Key, ClientID, Channel, Op string
+	Origin, IP                        string // of the peer
+	At                                string // decimal milliseconds; none means now
+}
+
+// read reads the request, and refuses what it does not know.
+func (q *explainRequest) read(body []byte) (peer admission.Peer, at engine.UnixMilli, ok bool) {
+	ok = readStrings(body, map[string]*string{
+		"token": &q.Token, "key": &q.Key, "clientId": &q.ClientID, "channel": &q.Channel, "op": &q.Op,
+		"origin": &q.Origin, "ip": &q.IP, "at": &q.At,
+	})
+	peer = admission.Peer{ClientID: []byte(q.ClientID), Origin: []byte(q.Origin)}
+	var err error
+	if q.IP != "" {
+		peer.IP, err = netip.ParseAddr(q.IP)
+	}
+	var ms uint64
+	if q.At != "" && err == nil {
+		ms, err = strconv.ParseUint(q.At, 10, 53)
+	}
+	return peer, engine.UnixMilli(ms), ok && err == nil && (q.Token == "") != (q.Key == "")
 }
 
 // explain answers POST /v1/explain of the admin listener with every check of the
 // verdict. It takes the steps of verification, and asks no cache.
 func (s *Server) explain(ctx *fasthttp.RequestCtx) {
 	var q explainRequest
-	rest, err := json.Parse(ctx.Request.Body(), &q, json.DisallowUnknownFields)
-	if err != nil || len(bytes.TrimSpace(rest)) > 0 || (q.Token == "") == (q.Key == "") || q.At < 0 {
-		s.refuse(ctx, engine.ErrBody.WithDetail("want an object with token or key, and clientId, channel, op, at"))
+	peer, at, ok := q.read(ctx.Request.Body())
+	if !ok {
+		s.refuse(ctx, engine.ErrBody.WithDetail("want an object of strings: token or key, and clientId, channel, op, origin, ip, at (milliseconds)"))
 		return
 	}
 	op := capability.ParseOp([]byte(q.Op))
@@ -37,8 +53,8 @@ func (s *Server) explain(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	now := s.now()
-	if q.At != 0 {
-		now = engine.UnixMilli(q.At)
+	if at != 0 {
+		now = at
 	}
 	var x *engine.Explanation
 	if q.Key != "" {
@@ -46,7 +62,6 @@ func (s *Server) explain(ctx *fasthttp.RequestCtx) {
 	} else {
 		x = s.verifier.ExplainToken([]byte(q.Token), now)
 	}
-	peer := admission.Peer{ClientID: []byte(q.ClientID)}
 	rules := admission.Explain(x, peer, []byte(q.Channel), op)
 	body, err := json.Marshal(admission.NewReport(x, peer, rules))
 	if err != nil {

@@ -22,7 +22,7 @@ func checkHead(ctx *fasthttp.RequestCtx) *engine.ErrorInfo {
 	if err := checkTarget(header.RequestURI()); err != nil {
 		return err
 	}
-	return checkFields(header.RawHeaders())
+	return checkFields(header)
 }
 
 func knownMethod(method []byte) bool {
@@ -48,7 +48,7 @@ func checkTarget(target []byte) *engine.ErrorInfo {
 			return engine.ErrBadRequest
 		case c == '/' && ambiguousSegment(path[i+1:]):
 			return engine.ErrBadRequest
-		case c == '%' && !(from <= i && i < to) && ambiguousEscape(path[i+1:]):
+		case c == '%' && !isEscape(path[i+1:]), c == '%' && !(from <= i && i < to) && ambiguousEscape(path[i+1:]):
 			return engine.ErrBadRequest
 		}
 	}
@@ -68,17 +68,13 @@ func ambiguousSegment(rest []byte) bool {
 	return false
 }
 
-// ambiguousEscape says whether what follows a percent sign is no escape, or that
-// of a NUL, a dot, a slash, a backslash or a percent sign.
+// isEscape says whether two hexadecimal digits follow a percent sign.
+func isEscape(rest []byte) bool { return len(rest) >= 2 && unhex(rest[0]) < 16 && unhex(rest[1]) < 16 }
+
+// ambiguousEscape says whether an escape is that of a NUL, a dot, a slash, a
+// backslash or a percent sign.
 func ambiguousEscape(rest []byte) bool {
-	if len(rest) < 2 {
-		return true
-	}
-	high, low := unhex(rest[0]), unhex(rest[1])
-	if high > 15 || low > 15 {
-		return true
-	}
-	switch high<<4 | low {
+	switch unhex(rest[0])<<4 | unhex(rest[1]) {
 	case 0, '.', '/', '\\', '%':
 		return true
 	}
@@ -115,8 +111,9 @@ var singleNames = [singleFields]string{
 }
 
 // checkFields checks the header block as it was sent (RFC 9112 §5, §6).
-func checkFields(block []byte) *engine.ErrorInfo {
+func checkFields(header *fasthttp.RequestHeader) *engine.ErrorInfo {
 	var seen [singleFields]bool
+	block := header.RawHeaders()
 	for len(block) > 0 {
 		end := bytes.Index(block, []byte("\r\n"))
 		if end < 0 {
@@ -149,10 +146,22 @@ func checkFields(block []byte) *engine.ErrorInfo {
 			return engine.ErrExpectation
 		}
 	}
-	if seen[fieldContentLength] && seen[fieldTransferEncoding] {
+	if seen[fieldTransferEncoding] && (seen[fieldContentLength] || hasTrailers(header, &seen)) {
 		return engine.ErrBadRequest
 	}
 	return nil
+}
+
+// hasTrailers says whether the trailer section of a chunked body has brought a
+// field that decides something: fasthttp puts it among the header fields, where
+// it must not count (RFC 9110 §6.5.1).
+func hasTrailers(header *fasthttp.RequestHeader, seen *[singleFields]bool) bool {
+	for i, name := range singleNames {
+		if !seen[i] && i != fieldContentLength && i != fieldHost && len(header.Peek(name)) > 0 {
+			return true
+		}
+	}
+	return len(header.Peek(fasthttp.HeaderTrailer)) > 0
 }
 
 func singleField(name []byte) int {

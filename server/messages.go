@@ -3,11 +3,11 @@ package server
 import (
 	"bytes"
 
-	"github.com/segmentio/encoding/json"
 	"github.com/tinylib/msgp/msgp"
 	"github.com/valyala/fasthttp"
 
 	"portcullis/engine"
+	"portcullis/internal/jsonscan"
 )
 
 // Limits on one publish.
@@ -19,8 +19,8 @@ const (
 // message is what admission looks at in a message. A clientId that is present
 // and null is absent.
 type message struct {
-	ClientID      *string `json:"clientId"`
-	ConnectionKey string  `json:"connectionKey"`
+	ClientID      *string
+	ConnectionKey string
 }
 
 // readMessages reads a publish, one message or an array of them, and checks that
@@ -50,24 +50,39 @@ func readMessages(ctx *fasthttp.RequestCtx, sender engine.Identity) (int, error)
 }
 
 func readJSONMessages(body []byte) ([]message, bool) {
-	body = bytes.TrimSpace(body)
-	if len(body) == 0 {
-		return nil, false
+	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte{'['}) {
+		m := make([]message, 1)
+		return m, m[0].readJSON(body)
 	}
-	if !bytes.HasPrefix(body, []byte{'['}) {
-		body = append(append([]byte{'['}, body...), ']')
-	}
-	var all []json.RawMessage
-	if json.Unmarshal(body, &all) != nil || len(all) > maxMessages {
-		return nil, false
-	}
-	messages := make([]message, len(all))
-	for i, raw := range all {
-		if raw[0] != '{' || json.Unmarshal(raw, &messages[i]) != nil {
+	var messages []message
+	elements := jsonscan.ReadArray(body)
+	for v, ok := elements.Next(); ok; v, ok = elements.Next() {
+		var m message
+		if len(messages) == maxMessages || !m.readJSON(v.Text) {
 			return nil, false
 		}
+		messages = append(messages, m)
 	}
-	return messages, true
+	return messages, elements.Err() == nil
+}
+
+// readJSON reads one message. What is not looked at may be anything.
+func (m *message) readJSON(text []byte) bool {
+	var s jsonscan.Scanner
+	for s.Reset(text, 0); s.Next(); {
+		v := s.Value()
+		switch name := string(s.Name()); {
+		case v.Kind == jsonscan.Null:
+		case name == "clientId" && v.Kind == jsonscan.String:
+			id := string(v.Unescaped())
+			m.ClientID = &id
+		case name == "connectionKey" && v.Kind == jsonscan.String:
+			m.ConnectionKey = string(v.Unescaped())
+		case name == "clientId", name == "connectionKey":
+			return false
+		}
+	}
+	return s.Err() == nil
 }
 
 func readMsgpackMessages(body []byte) (messages []message, ok bool) {

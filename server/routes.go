@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"strings"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -76,7 +77,7 @@ func parameter(ctx *fasthttp.RequestCtx) []byte {
 	var decoded []byte
 	for i := from; i < to; i++ {
 		c := path[i]
-		if c == '%' && i+2 < to && unhex(path[i+1]) < 16 && unhex(path[i+2]) < 16 {
+		if c == '%' { // checkTarget has seen that two digits follow
 			c = unhex(path[i+1])<<4 | unhex(path[i+2])
 			i += 2
 		}
@@ -85,12 +86,21 @@ func parameter(ctx *fasthttp.RequestCtx) []byte {
 	return decoded
 }
 
-// headerReceived gives every route its own limit on bodies before one is read.
-func headerReceived(header *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	if r := find(header.RequestURI()); r != nil && r.maxBody != 0 {
-		return fasthttp.RequestConfig{MaxRequestBodySize: r.maxBody}
+// headerReceived gives every route its own limit on bodies before one is read,
+// and none room when too much is announced already.
+func (s *Server) headerReceived(header *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	limit := maxBodyOf(header)
+	if size := header.ContentLength(); size <= limit && !s.bodies.take(size, time.Now()) {
+		limit = 1 // less than is announced: refused by malformed
 	}
-	return fasthttp.RequestConfig{}
+	return fasthttp.RequestConfig{MaxRequestBodySize: limit}
+}
+
+func maxBodyOf(header *fasthttp.RequestHeader) int {
+	if r := find(header.RequestURI()); r != nil && r.maxBody != 0 {
+		return r.maxBody
+	}
+	return maxBodyBytes
 }
 
 // servePublic answers one request of the public listener.
@@ -117,10 +127,13 @@ func (s *Server) servePublic(ctx *fasthttp.RequestCtx) {
 // connection: what follows on it may not be what it seems.
 func (s *Server) acceptable(ctx *fasthttp.RequestCtx, loopbackOnly bool) bool {
 	err := checkHead(ctx)
-	if err == nil && loopbackOnly && !isLoopbackHost(ctx.Host()) && !s.settings.Load().trusts(remoteIP(ctx)) {
+	if err == nil && loopbackOnly && !isLoopbackHost(ctx.Request.Header.Host()) && !s.settings.Load().trusts(remoteIP(ctx)) {
 		err = engine.ErrMisdirected
 	}
 	if err == nil {
+		if bytes.Contains(bytes.ToLower(ctx.Request.Header.Peek(fasthttp.HeaderConnection)), []byte("close")) {
+			ctx.SetConnectionClose() // also where it is one of a list (RFC 9112 §9.6)
+		}
 		return true
 	}
 	s.refuse(ctx, err)

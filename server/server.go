@@ -73,6 +73,7 @@ type Server struct {
 	refusals *admission.Refusals
 	issuer   *engine.Issuer
 	sandbox  *sandbox
+	bodies   bodyBudget
 	draining atomic.Bool
 	warnedAt atomic.Int64 // UnixMilli, see warnUnknownClaims
 }
@@ -108,7 +109,7 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler, o *Options) *fasthttp.
 	return &fasthttp.Server{
 		Handler:                      handler,
 		ErrorHandler:                 s.malformed,
-		HeaderReceived:               headerReceived,
+		HeaderReceived:               s.headerReceived,
 		ReadTimeout:                  readTimeout,
 		WriteTimeout:                 writeTimeout,
 		IdleTimeout:                  idleTimeout,
@@ -130,7 +131,12 @@ func (s *Server) Configure(keys []engine.Key, rules engine.TokenRules, seal []en
 }
 
 // LoadSandbox takes in the sandbox apps that the store has kept.
-func (s *Server) LoadSandbox() error { return s.sandbox.load() }
+func (s *Server) LoadSandbox() error {
+	if !s.options.Sandbox || s.options.Store == nil {
+		return nil // keys that were made while there was a sandbox are none without it
+	}
+	return s.sandbox.load()
+}
 
 // Apply makes settings the present ones, from the next request on.
 func (s *Server) Apply(settings Settings) { s.settings.Store(&settings) }
@@ -152,6 +158,7 @@ func (s *Server) Handler() fasthttp.RequestHandler { return s.guard(s.servePubli
 // internal error, and the log has the stack, without any value of the request.
 func (s *Server) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
+		defer s.bodies.give(ctx.Request.Header.ContentLength())
 		defer func() {
 			if p := recover(); p != nil {
 				s.log.Error("panic", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
@@ -174,6 +181,9 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 		info = engine.ErrHeaderTooLarge
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		info = engine.ErrBodyTooLarge
+		if ctx.Request.Header.ContentLength() <= maxBodyOf(&ctx.Request.Header) && ctx.Request.Header.ContentLength() > 0 {
+			info = engine.ErrOverloaded // it would have fitted: headerReceived had no room
+		}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		info = engine.ErrTimeout
 	}

@@ -133,6 +133,30 @@ func TestElements(t *testing.T) {
 	require.Equal(t, []string{"x", "1", `["y"]`}, got)
 }
 
+func TestReadArray(t *testing.T) {
+	read := func(text string) (got []string, err error) {
+		e := ReadArray([]byte(text))
+		for v, ok := e.Next(); ok; v, ok = e.Next() {
+			got = append(got, string(v.Text))
+		}
+		return got, e.Err()
+	}
+	got, err := read(" [ {\"a\":[1]} , \"x\" ] ")
+	require.NoError(t, err)
+	require.Equal(t, []string{`{"a":[1]}`, "x"}, got)
+	got, err = read("[]")
+	require.NoError(t, err)
+	require.Empty(t, got)
+	for text, want := range map[string]error{
+		"": ErrSyntax, "{}": ErrSyntax, "null": ErrSyntax, "[": ErrSyntax, "[1,]": ErrSyntax, "[1 2]": ErrSyntax, "[1]x": ErrSyntax, "[]]": ErrSyntax,
+		"[\"\xff\"]": ErrUTF8, strings.Repeat("[", MaxDepth+1) + strings.Repeat("]", MaxDepth+1): ErrDepth,
+		strings.Repeat("[", 3_000_000): ErrDepth,
+	} {
+		_, err := read(text)
+		require.ErrorIs(t, err, want, "%.20q", text)
+	}
+}
+
 func TestDoesNotAllocate(t *testing.T) {
 	text := []byte(`{"iat":1,"exp":2,"x\u002dably":"{\"*\":[\"*\"]}","o":{"p":[1,2,3]}}`)
 	var s Scanner

@@ -35,8 +35,8 @@ type claims struct {
 // readClaims reads the claims set (RFC 7519 §4) into dst and checks it. The
 // signature has been verified.
 func (s *scratch) readClaims(dst *Grant, payload []byte, unknownHeader bool, now UnixMilli) error {
+	s.step = StepAblyHeader
 	if unknownHeader && dst.key.rules.UnknownAblyClaims == RefuseUnknown {
-		s.step = StepAblyClaims
 		return ErrAblyHeader
 	}
 	s.step = StepClaims

@@ -57,7 +57,8 @@ func (e *ErrorInfo) Error() string { return e.Message }
 // Reason returns the finer reason, for operators: metrics, logs and explain.
 func (e *ErrorInfo) Reason() Reason { return e.reason }
 
-// Step returns the check that fails with this error.
+// Step returns the check that fails with this error; of one that several can
+// fail with, one of them.
 func (e *ErrorInfo) Step() Step { return e.step }
 
 // Cause says for operators what has happened.
@@ -74,8 +75,8 @@ type Reason string
 // are taken.
 type Step uint8
 
-// The steps. Those before StepKey and after StepIntersection are taken by the
-// server and by package admission.
+// The steps, of all kinds of credentials. StepRequest and StepPeer to
+// StepOperation are taken by the server and by package admission.
 const (
 	StepRequest Step = iota
 	StepCredential
@@ -83,6 +84,7 @@ const (
 	StepKey
 	StepSignature
 	StepKeyState
+	StepAblyHeader
 	StepClaims
 	StepTime
 	StepAblyClaims
@@ -101,7 +103,7 @@ const (
 )
 
 var stepNames = [stepCount]string{
-	"request", "credential", "header", "key", "signature", "key state", "claims", "time", "ably claims",
+	"request", "credential", "header", "key", "signature", "key state", "ably header", "claims", "time", "ably claims",
 	"token client id", "capability", "revocation", "intersection", "nonce", "peer", "client id", "channel", "operation", "service",
 }
 

@@ -42,7 +42,7 @@ type Explanation struct {
 // token, keySteps those of an API key.
 var (
 	tokenSteps = []Step{
-		StepCredential, StepHeader, StepKey, StepSignature, StepKeyState, StepClaims, StepTime,
+		StepCredential, StepHeader, StepKey, StepSignature, StepKeyState, StepAblyHeader, StepClaims, StepTime,
 		StepAblyClaims, StepTokenClientID, StepCapability, StepRevocation, StepIntersection,
 	}
 	sealedSteps = []Step{
@@ -50,6 +50,13 @@ var (
 	}
 	keySteps = []Step{StepCredential, StepKey, StepSignature, StepKeyState}
 )
+
+// shown are the steps whose detail says what the credential holds, and so belongs
+// to a failure too. That of the others says what was found to be right.
+var shown = map[Step]bool{
+	StepCredential: true, StepHeader: true, StepKey: true, StepAblyHeader: true, StepClaims: true, StepTime: true,
+	StepAblyClaims: true, StepIntersection: true,
+}
 
 // ExplainToken verifies a token as VerifyToken does, by the same steps, and says
 // of each how it went. It neither asks nor fills the cache.
@@ -86,9 +93,8 @@ func (v *Verifier) ExplainKey(key []byte, now UnixMilli) *Explanation {
 			return quote(name)
 		case StepSignature:
 			return "the secret is the key's"
-		default:
-			return "active"
 		}
+		return x.Grant.key.State.String()
 	})
 	return x
 }
@@ -105,8 +111,10 @@ func (x *Explanation) fill(steps []Step, at Step, err error, detail func(Step) s
 			x.Err = err.(*ErrorInfo)
 			c.Outcome, failed = Failed, true
 			c.Detail = x.Err.cause
-			if more := detail(step); more != "" {
-				c.Detail += ": " + more
+			if shown[step] {
+				if more := detail(step); more != "" {
+					c.Detail += ": " + more
+				}
 			}
 		default:
 			c.Outcome, c.Detail = Passed, detail(step)
@@ -161,12 +169,14 @@ func (e *explainer) detail(step Step) string {
 			return fmt.Sprintf("%s, good until %s", e.g.key.State, notAfter.Time().Format(time.RFC3339))
 		}
 		return e.g.key.State.String()
+	case StepAblyHeader:
+		return e.ablyNames(0, knownHeaders)
 	case StepClaims:
 		return "names: " + strings.Join(e.names(1), ", ")
 	case StepTime:
 		return e.times()
 	case StepAblyClaims:
-		return e.ablyClaims()
+		return e.ablyNames(1, knownClaims)
 	case StepTokenClientID:
 		if e.g.kind == Anonymous {
 			return "none, the token is anonymous"
@@ -208,7 +218,12 @@ func (e *explainer) segment(n int) []byte {
 	if n >= len(segments) {
 		return nil
 	}
-	text, err := base64url.AppendDecode(nil, segments[n])
+	// In any spelling: what it says is of interest also where that is refused.
+	canonical, err := base64url.AppendCanonical(nil, segments[n])
+	if err != nil {
+		return nil
+	}
+	text, err := base64url.AppendDecode(nil, canonical)
 	if err != nil {
 		return nil
 	}
@@ -284,25 +299,23 @@ var (
 	knownHeaders = []string{claimEmbedded}
 )
 
-// ablyClaims lists the names that Ably reserves; those that are not known with
-// the nearest that is.
-func (e *explainer) ablyClaims() string {
+// ablyNames lists the names in a segment that Ably reserves; those that are not
+// known with the nearest that is.
+func (e *explainer) ablyNames(segment int, known []string) string {
 	var parts []string
-	for segment, known := range [][]string{knownHeaders, knownClaims} {
-		e.members(segment, func(name []byte, _ jsonscan.Value) {
-			switch {
-			case !bytes.HasPrefix(name, ablyPrefix) && !bytes.HasPrefix(name, []byte("ably.")):
-			case slices.Contains(known, string(name)) || !bytes.HasPrefix(name, ablyPrefix):
-				parts = append(parts, quote(name))
-			default:
-				part := quote(name) + " is not known"
-				if near := nearest.Name(string(name), known); near != "" {
-					part += fmt.Sprintf(" (did you mean %s?)", near)
-				}
-				parts = append(parts, part)
+	e.members(segment, func(name []byte, _ jsonscan.Value) {
+		switch {
+		case !bytes.HasPrefix(name, ablyPrefix) && !bytes.HasPrefix(name, []byte("ably.")):
+		case slices.Contains(known, string(name)) || !bytes.HasPrefix(name, ablyPrefix):
+			parts = append(parts, quote(name))
+		default:
+			part := quote(name) + " is not known"
+			if near := nearest.Name(string(name), known); near != "" {
+				part += fmt.Sprintf(" (did you mean %s?)", near)
 			}
-		})
-	}
+			parts = append(parts, part)
+		}
+	})
 	if len(parts) == 0 {
 		return "none"
 	}

@@ -51,7 +51,12 @@ func decodeJWT(token string) (header, claims json.RawMessage, err error) {
 	}
 	parts := [2]json.RawMessage{}
 	for i, name := range []string{"header", "claims"} {
-		text, err := base64url.AppendDecode(nil, []byte(segments[i]))
+		// In any spelling: inspect shows what there is, verify says what is wrong.
+		canonical, err := base64url.AppendCanonical(nil, []byte(segments[i]))
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", name, err)
+		}
+		text, err := base64url.AppendDecode(nil, canonical)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", name, err)
 		}

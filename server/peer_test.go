@@ -1,16 +1,30 @@
 package server_test
 
 import (
+	"encoding/base64"
+	"fmt"
 	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"portcullis/engine"
 	"portcullis/server"
+	"portcullis/store/memory"
 )
 
 // Who a peer is, over real sockets, whose other end is 127.0.0.1. The key ours
 // may be presented from 203.0.113.0/24 only, the key page by https://app.example.com.
+func TestAnUnsignedRequestObeysTheKeysRestrictions(t *testing.T) {
+	address := newTCPSite(t, server.Options{Store: memory.New(memory.Options{}), Settings: server.Settings{AllowInsecureBasic: true}})
+	for key, want := range map[string]int{"ours": 403, "keyId": 500} { // there is no sealing secret here: the restriction comes first
+		body := fmt.Sprintf(`{"keyName":"appId.%s","timestamp":%d}`, key, engine.Now())
+		basic := base64.StdEncoding.EncodeToString([]byte("appId." + key + ":0123456789abcdef0123456789abcdef"))
+		raw := fmt.Sprintf("POST /keys/appId.%s/requestToken HTTP/1.1\r\nHost: x\r\nAuthorization: Basic %s\r\nContent-Length: %d\r\n\r\n%s", key, basic, len(body), body)
+		require.Equal(t, []int{want}, exchange(t, address, raw), key)
+	}
+}
+
 func TestPeers(t *testing.T) {
 	proxies := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("10.0.0.0/8")}
 	inTheClear := newTCPSite(t, server.Options{Settings: server.Settings{AllowInsecureBasic: true}})

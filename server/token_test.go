@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -134,6 +135,13 @@ func msgpackRequest() []byte {
 	return msgp.AppendInt(msgp.AppendString(b, "unknown"), 1)
 }
 
+// msgpackTTL is an unsigned request whose ttl is what number appends.
+func msgpackTTL(number func(b []byte) []byte) []byte {
+	b := msgp.AppendString(msgp.AppendString(msgp.AppendMapHeader(nil, 3), "keyName"), "appId.keyId")
+	b = msgp.AppendInt64(msgp.AppendString(b, "timestamp"), vectors.DefaultNow)
+	return number(msgp.AppendString(b, "ttl"))
+}
+
 func TestRequestTokenRefuses(t *testing.T) {
 	s := newTokenSite(t, server.Options{})
 	once := signed(t, engine.TokenRequestParams{})
@@ -161,6 +169,13 @@ func TestRequestTokenRefuses(t *testing.T) {
 		"unsigned, by token":           {"appId.keyId", "application/json", unsigned(""), bearerToken(issued), 40162, 401},
 		"unsigned, another key":        {"appId.keyId", "application/json", unsigned(""), basic("appId.k5:k5-0oXtBd5wHnC3vRy6"), 40101, 401},
 		"unsigned, a wrong key":        {"appId.keyId", "application/json", unsigned(""), basic("appId.keyId:wrong"), 40101, 401},
+		"a bad token beside it":        {"appId.keyId", "application/json", signed(t, engine.TokenRequestParams{}), bearerToken("a.b.c"), 40101, 401},
+		"an unreadable key beside it":  {"appId.keyId", "application/json", signed(t, engine.TokenRequestParams{}), http.Header{"Authorization": {"Basic !!!"}}, 40101, 401},
+		"msgpack beyond 2^53":          {"appId.keyId", "application/x-msgpack", msgpackTTL(func(b []byte) []byte { return msgp.AppendUint64(b, 1<<53+1) }), basic(fixtureKey), 40001, 400},
+		"msgpack with a fraction":      {"appId.keyId", "application/x-msgpack", msgpackTTL(func(b []byte) []byte { return msgp.AppendFloat64(b, 1.5) }), basic(fixtureKey), 40001, 400},
+		"msgpack without end":          {"appId.keyId", "application/x-msgpack", msgpackTTL(func(b []byte) []byte { return msgp.AppendFloat64(b, math.Inf(1)) }), basic(fixtureKey), 40001, 400},
+		"msgpack of nothing":           {"appId.keyId", "application/x-msgpack", msgpackTTL(func(b []byte) []byte { return msgp.AppendFloat64(b, math.NaN()) }), basic(fixtureKey), 40001, 400},
+		"msgpack below nothing":        {"appId.keyId", "application/x-msgpack", msgpackTTL(func(b []byte) []byte { return msgp.AppendInt64(b, -1) }), basic(fixtureKey), 40003, 400},
 		"a ttl of minus one":           {"appId.keyId", "application/json", unsigned(`,"ttl":-1`), basic(fixtureKey), 40003, 400},
 		"a ttl in words":               {"appId.keyId", "application/json", unsigned(`,"ttl":"notanumber"`), basic(fixtureKey), 40003, 400},
 		"a clientId that is a number":  {"appId.keyId", "application/json", unsigned(`,"clientId":1`), basic(fixtureKey), 40012, 400},
@@ -259,6 +274,9 @@ func TestChannelsAndStats(t *testing.T) {
 		"a history without the right":       {"GET", "/channels/a/messages", "", token(`{"a":["publish"]}`, ""), 40160},
 		"a message":                         {"POST", "/channels/a/messages", `{"name":"e","data":"d"}`, token(`{"a":["publish"]}`, ""), 0},
 		"messages":                          {"POST", "/channels/a/messages", `[{"name":"e"},{"clientId":"ana"},{"clientId":null}]`, all, 0},
+		"a clientId twice":                  {"POST", "/channels/a/messages", `{"clientId":"bob","clientId":null}`, all, 40013},
+		"a clientId in capitals is none":    {"POST", "/channels/a/messages", `{"clientId":"bob","CLIENTID":"ana"}`, all, 40012},
+		"two messages without a list":       {"POST", "/channels/a/messages", `{},{}`, all, 40013},
 		"a message without the right":       {"POST", "/channels/a/messages", `{}`, token(`{"a":["history"]}`, ""), 40160},
 		"a message of somebody else":        {"POST", "/channels/a/messages", `[{},{"clientId":"bob"}]`, all, 40012},
 		"a message of anybody, by key":      {"POST", "/channels/a/messages", `{"clientId":"bob"}`, basic(fixtureKey), 0},
@@ -278,6 +296,7 @@ func TestChannelsAndStats(t *testing.T) {
 		}
 		require.Less(t, a.status, 300, "%s: %s", name, a.body)
 	}
+	require.Equal(t, 201, s.send(t, "POST", "/stats", "application/json", []byte(`[]`), basic(fixtureKey)).status)
 	a := s.send(t, "POST", "/channels/a/messages", "application/json", []byte(`[{},{}]`), all)
 	require.Equal(t, 201, a.status)
 	published := a.json(t)

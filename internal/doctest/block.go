@@ -94,11 +94,16 @@ func (b *block) check() error {
 		return fmt.Errorf("%s block: server and exit are for commands", b.language)
 	case commands && b.file != "":
 		return fmt.Errorf("%s block: file is for what is not run", b.language)
-	case b.norun != "" && !commands && b.language != "go":
+	case b.norun != "" && !commands && b.language != "go" && b.language != "js":
 		return fmt.Errorf("%s block: norun is for what would be run", b.language)
 	}
 	switch b.language {
 	case "sh", "go":
+		return nil
+	case "js":
+		if b.norun == "" {
+			return errors.New("js block: does not say which test runs it")
+		}
 		return nil
 	case "console":
 		steps, err := b.steps()

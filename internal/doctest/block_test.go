@@ -25,7 +25,7 @@ func TestBlocksInWhichACommandCouldHide(t *testing.T) {
 		"```\nls\n```\n", "```bash\nls\n```\n", "```sh norun\nls\n```\n", "```sh norun=\"\"\nls\n```\n", "```sh skip\nls\n```\n",
 		"```sh\nls\n", "```sh\nls\n```sh\nls\n```\n", "- a\n  ```sh\n  ls\n  ```\n",
 		"```text\n$ ls\n```\n", "```text\na\n$ ls\n```\n", "```console\nls\n```\n", "```console\n```\n",
-		"```console server\n$ a\n$ b\n```\n", "```json\n{a}\n```\n", "```yaml\na: 1\n```\n", "```text exit=1\n```\n",
+		"```console server\n$ a\n$ b\n```\n", "```json\n{a}\n```\n", "```js\na()\n```\n", "```yaml\na: 1\n```\n", "```text exit=1\n```\n",
 		"```sh file=x\nls\n```\n", "```yaml file=x norun=\"no\"\na: 1\n```\n",
 	} {
 		_, err := blocks(page)

@@ -13,6 +13,7 @@
 //	                 shown, then it serves the blocks below until the next server
 //	go               a whole file, compiled with the module path of the README
 //	yaml, text       a file of the example, or, for text, anything that is no command
+//	js               a snippet of JavaScript, which is run elsewhere: norun says where
 //	json             a valid JSON text
 //
 //	exit=N           the last command must exit with N

@@ -26,6 +26,9 @@ const (
 	writtenAdmin  = "127.0.0.1:8090"
 )
 
+// freePorts has a server of a page choose its ports.
+var freePorts = strings.NewReplacer(writtenPublic, "127.0.0.1:0", writtenAdmin, "127.0.0.1:0")
+
 // page is one document while it is run.
 type page struct {
 	t      *testing.T
@@ -52,8 +55,7 @@ func (p *page) block(b block) {
 	if b.file != "" {
 		path := filepath.Join(p.dir, b.file)
 		require.NoError(p.t, os.MkdirAll(filepath.Dir(path), 0o755))
-		text := strings.NewReplacer(writtenPublic, "127.0.0.1:0", writtenAdmin, "127.0.0.1:0").Replace(b.text)
-		require.NoError(p.t, os.WriteFile(path, []byte(text), 0o600))
+		require.NoError(p.t, os.WriteFile(path, []byte(freePorts.Replace(b.text)), 0o600))
 	}
 	switch {
 	case b.norun != "":
@@ -111,6 +113,9 @@ func environment() []string {
 	var env []string
 	for _, v := range os.Environ() {
 		name, _, _ := strings.Cut(v, "=")
+		if strings.HasPrefix(name, "PORTCULLIS_") {
+			continue
+		}
 		switch name {
 		case "ABLY_API_KEY", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "GOFLAGS":
 		default:
@@ -130,6 +135,10 @@ type server struct {
 var (
 	address = regexp.MustCompile(`127\.0\.0\.1:[0-9]+`)
 	export  = regexp.MustCompile(`(?m)^\s*(export [A-Z_]+=\S+)$`)
+
+	// started matches once a server has printed everything that it prints at its
+	// start: the last line of dev, and that of serve in both log formats.
+	started = regexp.MustCompile(`(?m)^Ctrl-C stops the server\.$|"msg":"serving".*\n|\bmsg=serving .*\n`)
 )
 
 // serve starts the server of a block and waits until it has printed what the
@@ -138,7 +147,7 @@ func (p *page) serve(b block) {
 	p.stop()
 	steps, err := b.steps()
 	require.NoError(p.t, err)
-	args := strings.Fields(steps[0].command)
+	args := strings.Fields(freePorts.Replace(steps[0].command))
 	if strings.Join(args, " ") == "make run" {
 		args = []string{"bin/portcullis", "dev"}
 	}
@@ -158,6 +167,7 @@ func (p *page) serve(b block) {
 	timeout := time.After(patience)
 	for {
 		text := out.String()
+		complete := started.MatchString(text)
 		// The addresses are told in this order by dev and by serve.
 		if found := address.FindAllString(text, -1); s.admin == "" && len(found) > 1 {
 			for _, a := range found[1:] {
@@ -177,6 +187,7 @@ func (p *page) serve(b block) {
 				return
 			}
 		}
+		require.False(p.t, complete, "line %d: the server has started, and prints something else than the page shows:\n%s", b.line, text)
 		select {
 		case <-out.changed:
 		case err := <-s.exited:

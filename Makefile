@@ -12,7 +12,7 @@ FUZZ     := FuzzToken FuzzClaims FuzzSpelling FuzzCapability FuzzChannel
 MODULES  := e2e bench examples/embed
 TOOL     := go tool -modfile=tools/go.mod
 
-.PHONY: help run build check test unit modules e2e slow fuzz bench ratios profile docs needs
+.PHONY: help run build check test unit modules e2e slow faults fuzz bench ratios profile docs needs
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,11 @@ slow: needs build ## 10,000 slow connections against the booted server, while go
 
 fuzz: ## run every fuzz target for FUZZTIME (20s) each
 	@for f in $(FUZZ); do go test ./fuzz -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME); done
+	go test ./internal/config -run '^$$' -fuzz '^FuzzLoad$$' -fuzztime $(FUZZTIME)
+	go test ./store/bolt -run '^$$' -fuzz '^FuzzStateFile$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x
+
+faults: ## kills, damage and full disks under the store, the long runs
+	PORTCULLIS_STORE_LONG=1 go test -count=1 -timeout 30m -v ./store/...
 
 bench: ## benchmarks of the engine and of capabilities, then side by side with the peers
 	go test -run '^$$' -bench . -benchmem ./engine ./capability

@@ -11,17 +11,22 @@
 //		errors.As(err, &info)
 //	}
 //
-// It implements Ably JWTs and Ably API keys as Ably documents them, on top of
-// RFC 7515 (JWS), RFC 7519 (JWT) and RFC 7518 §3.2 (HS256, the only algorithm).
+// It implements Ably JWTs, Ably API keys and Ably TokenRequests as Ably documents
+// them, on top of RFC 7515 (JWS), RFC 7519 (JWT) and RFC 7518 §3.2 (HS256, the only
+// algorithm), and issues opaque Ably tokens: [Verifier.Redeem] verifies a
+// TokenRequest, and an [Issuer] issues what it grants.
 //
 // # What is checked, in order
 //
-// Length; three segments; the JOSE header's spelling, form, alg, crit, typ and
-// kid; the key; the signature; the key's state; the claims' spelling and form;
-// iat, exp, nbf and the lifetime; claims reserved by Ably; the clientId; the
-// capability; revocations; and what the capability has in common with the
-// key's. The first check that fails decides. Nothing a token says is believed
-// before its signature has been verified.
+// Of a JWT: length; three segments; the JOSE header's spelling, form, alg, crit,
+// typ and kid; the key; the signature; the key's state; header parameters
+// reserved by Ably; the claims' spelling and form; iat, exp, nbf and the lifetime;
+// claims reserved by Ably; the clientId; the capability; revocations; and what
+// the capability has in common with the key's. Of an issued token: length and
+// form; the key; the seal; the key's state; expiry and lifetime; the capability;
+// revocations; and what it still has in common with the key's. Of a TokenRequest
+// see [Verifier.Redeem]. The first check that fails decides. Nothing a credential
+// says is believed before it has been authenticated.
 //
 // # Lifetimes
 //

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"portcullis/capability"
 	"portcullis/internal/hs256"
 )
 
@@ -33,19 +32,11 @@ func (s *Signer) AppendTokenRequest(dst []byte, p *TokenRequestParams) ([]byte, 
 	case p.TTL > 0:
 		r.TTL = strconv.AppendInt(nil, p.TTL.Milliseconds(), 10)
 	}
-	if p.ClientID != "" && p.ClientID != "*" && !ValidClientID(r.ClientID) {
-		return nil, fmt.Errorf("engine: clientId %q is not of 1 to %d bytes without * and control characters", p.ClientID, MaxClientIDBytes)
+	granted, err := checkGrant(p.ClientID, p.Capability)
+	if err != nil {
+		return nil, err
 	}
-	if p.Capability != "" {
-		set, err := capability.Parse([]byte(p.Capability))
-		if err != nil {
-			return nil, fmt.Errorf("engine: capability: %w", err)
-		}
-		if set.Len() == 0 {
-			return nil, errors.New("engine: capability: grants nothing")
-		}
-		r.Capability = set.AppendJSON(nil)
-	}
+	r.Capability = []byte(granted)
 	if p.Nonce == "" {
 		r.Nonce = []byte(rand.Text())
 	}

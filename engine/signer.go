@@ -12,7 +12,7 @@ import (
 	"portcullis/internal/hs256"
 )
 
-// Signer mints Ably JWTs with one API key, for auth servers, tests and load
+// Signer mints Ably JWTs and signs TokenRequests with one API key, for auth servers, tests and load
 // harnesses. It is safe for concurrent use.
 type Signer struct {
 	keyName string
@@ -62,23 +62,18 @@ func (s *Signer) AppendJWT(dst []byte, p *TokenParams) ([]byte, error) {
 		return nil, fmt.Errorf("engine: ttl %s is not a whole number of seconds", ttl)
 	case ttl > DefaultMaxTTL:
 		return nil, fmt.Errorf("engine: ttl %s is longer than %s", ttl, DefaultMaxTTL)
-	case p.ClientID != "" && p.ClientID != "*" && !ValidClientID([]byte(p.ClientID)):
-		return nil, fmt.Errorf("engine: clientId %q is not of 1 to %d bytes without * and control characters", p.ClientID, MaxClientIDBytes)
 	case !utf8.ValidString(p.RevocationKey):
 		return nil, errors.New("engine: the revocation key is not UTF-8")
+	}
+	granted, err := checkGrant(p.ClientID, p.Capability)
+	if err != nil {
+		return nil, err
 	}
 	issued := int64(p.Issued) / 1000
 	claims := strconv.AppendInt([]byte(`{"iat":`), issued, 10)
 	claims = strconv.AppendInt(append(claims, `,"exp":`...), issued+int64(ttl/time.Second), 10)
-	if p.Capability != "" {
-		set, err := capability.Parse([]byte(p.Capability))
-		if err != nil {
-			return nil, fmt.Errorf("engine: capability: %w", err)
-		}
-		if set.Len() == 0 {
-			return nil, errors.New("engine: capability: grants nothing")
-		}
-		claims = appendJSONString(append(claims, `,"`+claimCapability+`":`...), set.String())
+	if granted != "" {
+		claims = appendJSONString(append(claims, `,"`+claimCapability+`":`...), granted)
 	}
 	if p.ClientID != "" {
 		claims = appendJSONString(append(claims, `,"`+claimClientID+`":`...), p.ClientID)
@@ -98,6 +93,25 @@ func (s *Signer) AppendJWT(dst []byte, p *TokenParams) ([]byte, error) {
 		return nil, fmt.Errorf("engine: the token would be longer than %d bytes: grant fewer resources", MaxTokenBytes)
 	}
 	return dst, nil
+}
+
+// checkGrant refuses what no Verifier would grant, and returns the capability in
+// canonical form, "" for none.
+func checkGrant(clientID, claimed string) (canonical string, err error) {
+	if clientID != "" && clientID != "*" && !ValidClientID([]byte(clientID)) {
+		return "", fmt.Errorf("engine: clientId %q is not of 1 to %d bytes without * and control characters", clientID, MaxClientIDBytes)
+	}
+	if claimed == "" {
+		return "", nil
+	}
+	set, err := capability.Parse([]byte(claimed))
+	if err != nil {
+		return "", fmt.Errorf("engine: capability: %w", err)
+	}
+	if set.Len() == 0 {
+		return "", errors.New("engine: capability: grants nothing")
+	}
+	return set.String(), nil
 }
 
 // appendJSONString appends text as a JSON string.

@@ -67,6 +67,19 @@ func readKey(cmd *cobra.Command, flag string) (engine.Secret, error) {
 	return engine.Secret(key), err
 }
 
+// readSigner returns a Signer of the API key that --key or the environment gives.
+func readSigner(cmd *cobra.Command, flag string) (*engine.Signer, error) {
+	key, err := readKey(cmd, flag)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := engine.NewSigner(key)
+	if err != nil {
+		return nil, fail(exitUsage, err)
+	}
+	return signer, nil
+}
+
 // eachLine calls f for every non-empty line of r.
 func eachLine(r io.Reader, f func(line string) error) error {
 	lines := bufio.NewScanner(r)

@@ -25,13 +25,9 @@ func newIssueJWT(g *globals) *cobra.Command {
 		Long:  "Mint an Ably JWT and print it. Nothing is minted that a server would refuse whatever its keys.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			secret, err := readKey(cmd, key)
+			signer, err := readSigner(cmd, key)
 			if err != nil {
 				return err
-			}
-			signer, err := engine.NewSigner(secret)
-			if err != nil {
-				return fail(exitUsage, err)
 			}
 			p.Issued = engine.Now()
 			token, err := signer.AppendJWT(nil, &p)

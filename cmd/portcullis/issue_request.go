@@ -18,13 +18,9 @@ func newIssueRequest() *cobra.Command {
 			"minutes and for one token. Nothing is signed that a server would refuse whatever its keys.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			secret, err := readKey(cmd, key)
+			signer, err := readSigner(cmd, key)
 			if err != nil {
 				return err
-			}
-			signer, err := engine.NewSigner(secret)
-			if err != nil {
-				return fail(exitUsage, err)
 			}
 			p.Timestamp = engine.Now()
 			request, err := signer.AppendTokenRequest(nil, &p)

@@ -9,7 +9,7 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 20s
 FUZZ     := FuzzToken FuzzClaims FuzzSpelling FuzzCapability FuzzChannel
 # What is not a module of the root's own. Every one is tested by `make test`.
-MODULES  := e2e bench examples/embed
+MODULES  := e2e bench examples/embed examples/auth-server/go
 TOOL     := go tool -modfile=tools/go.mod
 
 .PHONY: help run build check test unit modules e2e slow faults fuzz bench ratios profile docs needs

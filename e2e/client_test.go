@@ -155,7 +155,7 @@ func requireFault(t testing.TB, a answer, got fault, want refusal) {
 	require.Equal(t, []string{strconv.Itoa(want.code)}, a.header["X-Ably-Errorcode"])
 	require.Equal(t, []string{got.Message}, a.header["X-Ably-Errormessage"])
 	require.Regexp(t, printable, got.Message)
-	require.Equal(t, "https://help.ably.io/error/"+strconv.Itoa(want.code), got.Href)
+	require.Equal(t, hrefOf(want.code), got.Href)
 	require.Equal(t, want.status == 401, a.header.Get("Www-Authenticate") != "", "RFC 9110 §15.5.2: a 401 names a challenge")
 }
 
@@ -214,3 +214,6 @@ func unixMilli(seconds int64) int64 { return seconds * 1000 }
 
 // nowSeconds is the time as JWTs write it.
 func nowSeconds() int64 { return time.Now().Unix() }
+
+// hrefOf is where Ably explains a code.
+func hrefOf(code int) string { return "https://help.ably.io/error/" + strconv.Itoa(code) }

@@ -117,7 +117,6 @@ func TestUnsafeConfigurationsAreRefused(t *testing.T) {
 		{"secret file that others can read", secretFile(0o604), 0o600, "secret_file"},
 		{"secret file that the group can read", secretFile(0o640), 0o600, "secret_file"},
 		{"secret file that all can write", secretFile(0o622), 0o600, "secret_file"},
-		{"configuration with secrets that all can read", baseConfig(), 0o644, "portcullis.yaml"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := withMode(writeFile(t, "portcullis.yaml", c.config), c.mode)

@@ -82,8 +82,15 @@ type process struct {
 // start starts the program. The test's end kills it, if it has not ended by then.
 func start(t testing.TB, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(binary, args...)}
-	p.cmd.Env = environment()
+	cmd := exec.Command(binary, args...)
+	cmd.Env = environment()
+	return launch(t, cmd)
+}
+
+// launch starts any program, as start does.
+func launch(t testing.TB, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{cmd: cmd}
 	stdout, err := p.cmd.StdoutPipe()
 	require.NoError(t, err)
 	stderr, err := p.cmd.StderrPipe()

@@ -162,6 +162,7 @@ var reasonsElsewhere = map[string]string{
 	"sandbox_refused":             sandbox,
 	"sandbox_full":                sandbox,
 	"internal":                    "a defect",
+	"seal_secret_missing":         "a mistake in embedding the engine: the command always has one",
 	"overloaded":                  "shedding",
 }
 

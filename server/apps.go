@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -58,6 +59,10 @@ func (s *Server) createApp(ctx *fasthttp.RequestCtx) {
 		s.refuse(ctx, engine.ErrSandbox)
 		return
 	}
+	if s.options.LoopbackOnly && !loopbackOrigin(ctx) {
+		s.refuse(ctx, engine.ErrOrigin)
+		return
+	}
 	keys, namespaces, channels, refused := readAppRequest(ctx.Request.Body())
 	if refused != nil {
 		s.refuse(ctx, refused)
@@ -99,6 +104,15 @@ func (s *Server) createApp(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.SetContentTypeBytes(contentTypes[formatJSON])
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	ctx.SetBody(body)
+}
+
+// loopbackOrigin says whether a request comes from no page, or from one of this
+// machine: a page of a foreign site must not use the sandbox of whoever looks at
+// it.
+func loopbackOrigin(ctx *fasthttp.RequestCtx) bool {
+	origin := ctx.Request.Header.Peek(fasthttp.HeaderOrigin)
+	_, host, _ := bytes.Cut(origin, []byte("://"))
+	return len(origin) == 0 || isLoopbackHost(host)
 }
 
 func readAppRequest(body []byte) (keys []sandboxKey, namespaces, channels []json.RawMessage, refused *engine.ErrorInfo) {

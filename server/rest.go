@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"strconv"
@@ -48,7 +49,7 @@ func (s *Server) stats(ctx *fasthttp.RequestCtx) {
 		if w.grant.Capability().Everywhere()&capability.Stats == 0 {
 			return engine.ErrCapabilityDenied
 		}
-		writeList(ctx, fasthttp.StatusOK)
+		writePage(ctx, "stats")
 		return nil
 	})
 }
@@ -87,7 +88,8 @@ func (s *Server) channelStatus(ctx *fasthttp.RequestCtx) {
 	})
 }
 
-// messages answers GET and POST /channels/{channel}/messages.
+// messages answers GET and POST /channels/{channel}/messages, and GET of its alias
+// history.
 func (s *Server) messages(ctx *fasthttp.RequestCtx) {
 	s.rest(ctx, func(w *work) error {
 		channel := parameter(ctx)
@@ -95,9 +97,11 @@ func (s *Server) messages(ctx *fasthttp.RequestCtx) {
 			if err := w.session.Authorize(channel, capability.History); err != nil {
 				return err
 			}
-			ctx.Response.Header.Add(fasthttp.HeaderLink, `<./messages>; rel="first"`)
-			ctx.Response.Header.Add(fasthttp.HeaderLink, `<./messages>; rel="current"`)
-			writeList(ctx, fasthttp.StatusOK)
+			name := "messages"
+			if path, _, _ := bytes.Cut(ctx.Request.Header.RequestURI(), []byte{'?'}); bytes.HasSuffix(path, []byte("/history")) {
+				name = "history"
+			}
+			writePage(ctx, name)
 			return nil
 		}
 		if err := w.session.Authorize(channel, capability.Publish); err != nil {
@@ -110,6 +114,15 @@ func (s *Server) messages(ctx *fasthttp.RequestCtx) {
 		writePublished(ctx, channel, n)
 		return nil
 	})
+}
+
+// writePage answers with the only page of an empty list. SDKs follow its links
+// only where they have a query.
+func writePage(ctx *fasthttp.RequestCtx, name string) {
+	for _, rel := range []string{"first", "current"} {
+		ctx.Response.Header.Add(fasthttp.HeaderLink, "<./"+name+`?limit=100>; rel="`+rel+`"`)
+	}
+	writeList(ctx, fasthttp.StatusOK)
 }
 
 // writeList answers with an empty list.

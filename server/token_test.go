@@ -306,7 +306,9 @@ func TestChannelsAndStats(t *testing.T) {
 	require.JSONEq(t, `{"channelId":"a b","status":{"isActive":true,"occupancy":{"metrics":{}}}}`, string(s.do(t, "GET", "/channels/a%20b", all).body))
 	history := s.do(t, "GET", "/channels/a/messages", all)
 	require.JSONEq(t, `[]`, string(history.body))
-	require.Len(t, history.header.Values("Link"), 2)
+	require.Equal(t, []string{`<./messages?limit=100>; rel="first"`, `<./messages?limit=100>; rel="current"`}, history.header.Values("Link"))
+	require.Equal(t, `<./history?limit=100>; rel="first"`, s.do(t, "GET", "/channels/a/history?limit=5", all).header.Get("Link"))
+	require.Equal(t, `<./stats?limit=100>; rel="first"`, s.do(t, "GET", "/stats", basic(fixtureKey)).header.Get("Link"))
 
 	pack := func(members ...any) []byte {
 		b := msgp.AppendMapHeader(nil, uint32(len(members)/2))
@@ -403,6 +405,20 @@ func TestTheSandboxIsClosedUnlessOpened(t *testing.T) {
 	guarded.send(t, "POST", "/apps", "application/json", []byte(`{"keys":[{}]}`), nil).requireRefused(t, 40101, 401, "no token")
 	guarded.send(t, "POST", "/apps", "application/json", []byte(`{"keys":[{}]}`), http.Header{"Authorization": {"Bearer canarx"}}).requireRefused(t, 40101, 401, "another token")
 	require.Equal(t, 201, guarded.send(t, "POST", "/apps", "application/json", []byte(`{"keys":[{}]}`), http.Header{"Authorization": {"Bearer canary"}}).status)
+}
+
+func TestAForeignPageCannotUseALocalSandbox(t *testing.T) {
+	s := newTokenSite(t, server.Options{Sandbox: true, LoopbackOnly: true})
+	for origin, want := range map[string]int{
+		"": 201, "http://localhost:3000": 201, "http://127.0.0.1:9000": 201, "http://[::1]:9000": 201,
+		"https://evil.example": 403, "null": 403, "http://localhost.evil.example": 403, "http://127.0.0.1.evil.example:80": 403,
+	} {
+		header := http.Header{}
+		if origin != "" {
+			header.Set("Origin", origin)
+		}
+		require.Equal(t, want, s.send(t, "POST", "/apps", "text/plain", []byte(`{"keys":[{}]}`), header).status, origin)
+	}
 }
 
 func TestSandboxAppsLiveForADay(t *testing.T) {

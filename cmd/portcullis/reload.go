@@ -128,11 +128,7 @@ func (r *reloader) apply(c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	seal := options.Seal
-	if len(seal) == 0 {
-		seal = r.storedSeal
-	}
-	if err := r.server.Configure(options.Keys, options.Tokens, seal); err != nil {
+	if err := r.server.Configure(options.Keys, options.Tokens, sealOr(options.Seal, r.storedSeal)); err != nil {
 		return err
 	}
 	r.server.Apply(server.Settings{AllowInsecureBasic: c.InsecureBasic(), TrustedProxies: config.Prefixes(c.Server.TrustedProxies)})

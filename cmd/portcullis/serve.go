@@ -121,11 +121,9 @@ func serve(ctx context.Context, o service) error {
 		return err
 	}
 	defer st.Close()
-	seal := o.options.Seal
-	if len(seal) == 0 {
-		if seal, err = storedSeal(st); err != nil {
-			return fail(exitUnreachable, err)
-		}
+	stored, err := storedSeal(st)
+	if err != nil {
+		return fail(exitUnreachable, err)
 	}
 	s := server.New(server.Options{
 		Store: st, Sandbox: o.sandbox, SandboxToken: o.sandboxToken, RefusalLimit: o.refusalLimit,
@@ -135,11 +133,11 @@ func serve(ctx context.Context, o service) error {
 		AdminToken: o.adminToken, Reload: o.reload,
 		LoopbackOnly: config.IsLoopback(o.listen), AdminLoopbackOnly: config.IsLoopback(o.adminListen),
 	})
-	if err := errors.Join(s.Configure(o.options.Keys, o.options.Tokens, seal), s.LoadSandbox()); err != nil {
+	if err := errors.Join(s.Configure(o.options.Keys, o.options.Tokens, sealOr(o.options.Seal, stored)), s.LoadSandbox()); err != nil {
 		return fail(exitConfig, err)
 	}
 	if o.created != nil {
-		o.created(s, seal)
+		o.created(s, stored)
 	}
 	address := public.Addr().String()
 	if o.tls != nil {

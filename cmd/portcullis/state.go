@@ -34,6 +34,15 @@ func openStore(spec string, log *slog.Logger) (store.Store, error) {
 	return nil, failf(exitConfig, "store %q is neither memory: nor bolt:PATH", spec)
 }
 
+// sealOr returns the configured sealing secrets, or those of the store when none
+// are configured.
+func sealOr(configured, stored []engine.SealSecret) []engine.SealSecret {
+	if len(configured) > 0 {
+		return configured
+	}
+	return stored
+}
+
 // sealTimeout bounds how long a start waits for its sealing secret.
 const sealTimeout = 10 * time.Second
 

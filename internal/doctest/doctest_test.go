@@ -63,7 +63,7 @@ func pages(t *testing.T) map[string]string {
 		require.NoError(t, err)
 		texts[relative] = string(text)
 	}
-	for _, name := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "docs/terms.md", "docs/errors.md", "docs/http.md"} {
+	for _, name := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "docs/terms.md", "docs/errors.md", "docs/http.md", "docs/configuration.md", "docs/operations.md"} {
 		require.Contains(t, texts, name)
 	}
 	return texts
@@ -78,6 +78,22 @@ func TestPages(t *testing.T) {
 			run(t, list)
 		})
 	}
+}
+
+// TestConfigurationNames requires a word about every name of the configuration,
+// also of those that are not served.
+func TestConfigurationNames(t *testing.T) {
+	source, err := os.ReadFile(filepath.Join(root, "internal/config/config.go"))
+	require.NoError(t, err)
+	page := pages(t)["docs/configuration.md"]
+	found := 0
+	for _, m := range regexp.MustCompile("(?:yaml|unserved):\"([a-z_,]+)\"").FindAllStringSubmatch(string(source), -1) {
+		for _, name := range strings.Split(m[1], ",") {
+			found++
+			require.Regexp(t, `[\s.`+"`"+`]`+name+`[`+"`"+`:,. ]`, page)
+		}
+	}
+	require.Greater(t, found, 40)
 }
 
 // compile compiles a Go snippet in a module that uses this one as the README

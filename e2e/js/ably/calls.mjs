@@ -1,0 +1,37 @@
+// What a job may have its client do. Each returns what the SDK gave, as JSON.
+import { past, serverTime } from "./time.mjs";
+
+export const calls = {
+  requestToken: ({ client }, { params, authOptions }) => client.auth.requestToken(params, authOptions),
+  authorize: async ({ client }, { params, authOptions }) => {
+    const details = await client.auth.authorize(params, authOptions);
+    return { ...details, method: client.auth.method };
+  },
+  // The client's present token runs out, by the server's clock and by what the SDK
+  // takes for that, which is behind by as long as the answer to time() was on its way.
+  awaitExpiry: async ({ client, directly }) => {
+    const { expires } = client.auth.tokenDetails;
+    await past(directly, expires);
+    while (Date.now() + (client.serverTimeOffset ?? 0) <= expires) await serverTime(directly);
+  },
+
+  time: ({ client }) => client.time(),
+  stats: async ({ client }) => (await client.stats()).items,
+  status: ({ client }, { channel }) => client.channels.get(channel).status(),
+  publish: ({ client }, { channel, message }) => client.channels.get(channel).publish(message),
+  history: async ({ client }, { channel }) => (await client.channels.get(channel).history()).items,
+
+  // Any request, past the SDK's own checks, in the client's format.
+  request: async ({ client }, { method, path, query, body, headers }) => {
+    const answer = await client.request(method, path, 6, query, body, headers);
+    return {
+      statusCode: answer.statusCode, success: answer.success, items: answer.items, contentType: answer.headers["content-type"],
+      errorCode: answer.errorCode ?? 0, errorMessage: answer.errorMessage ?? "",
+    };
+  },
+  // A TokenRequest redeemed in the client's format; requestToken always uses JSON.
+  redeem: async ({ client }, { params }) => {
+    const request = await client.auth.createTokenRequest(params);
+    return calls.request({ client }, { method: "post", path: `/keys/${request.keyName}/requestToken`, body: request });
+  },
+};

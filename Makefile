@@ -48,8 +48,9 @@ fuzz: ## run every fuzz target for FUZZTIME (20s) each
 	go test ./internal/config -run '^$$' -fuzz '^FuzzLoad$$' -fuzztime $(FUZZTIME)
 	go test ./store/bolt -run '^$$' -fuzz '^FuzzStateFile$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x
 
-faults: ## kills, damage and full disks under the store, the long runs
+faults: needs build ## kills, damage and full disks under the store, the long runs
 	PORTCULLIS_STORE_LONG=1 go test -count=1 -timeout 30m -v ./store/...
+	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -v -run '^TestNothingAcknowledgedIsLostByAKill$$' .
 
 bench: ## benchmarks of the engine and of capabilities, then side by side with the peers
 	go test -run '^$$' -bench . -benchmem ./engine ./capability

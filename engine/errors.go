@@ -94,6 +94,13 @@ var (
 	ErrExpectation        = define(StepRequest, "expectation_failed", 40000, 417, "bad request: Expect", "the request expects something else than 100-continue", "drop the Expect header")
 	ErrVersion            = define(StepRequest, "http_version", 40000, 505, "bad request: HTTP version", "the request is neither HTTP/1.0 nor HTTP/1.1", "speak HTTP/1.1")
 	ErrRefusals           = define(StepCredential, "too_many_refusals", 42910, 429, "rate limit exceeded: this token has been refused too often", "one token was refused more than ten times in ten seconds", "fetch a new token; a client that repeats a refused one does not renew it")
+	ErrRevokeOtherKey     = define(StepKey, "revoke_other_key", 40133, 401, "Can only revoke tokens using the same key that issued them", "the credentials are of another key than the one in the path", "authenticate with the key that issued the tokens")
+	ErrNotRevocable       = define(StepKeyState, "key_not_revocable", 40163, 401, "token revocation is not enabled for this key", "the key's tokens are not revocable", "set revocable_tokens: true for the key; tokens issued from then on can be revoked")
+	ErrIssuedBefore       = define(StepRequest, "issued_before_invalid", 40003, 400, "invalid issuedBefore", "issuedBefore is in the future or more than an hour ago", "leave it out, or give milliseconds of the last hour")
+	ErrRevocationTarget   = define(StepRequest, "revocation_target_invalid", 40000, 400, "invalid target type", "a target is not clientId:, revocationKey: or channel: and a value", "correct the target")
+	ErrChannelRevocation  = define(StepRequest, "channel_revocation_off", 40121, 401, "revocation by channel is not enabled", "targets of type channel are switched off", "set tokens.channel_revocation: true, or revoke by clientId or revocationKey")
+	ErrBatch              = define(StepRequest, "batch_errors", 40020, 400, "Batched response includes errors", "some targets could not be revoked, and the client's version of the protocol knows no other answer", "see batchResponse; send X-Ably-Version: 3 or later for one answer for each target")
+	ErrRevocationRate     = define(StepRequest, "revocation_rate", 42910, 429, "rate limit exceeded: too many revocations", "the app has revoked more often in this minute than limits.revocations_per_minute", "name up to 100 targets in one request")
 	ErrConfiguration      = define(StepRequest, "configuration_refused", 40000, 422, "the configuration is not valid: the old one stays, the log says why", "a reload found a fault in the configuration", "see the log, or run portcullis config check")
 	ErrSealSecretMissing  = define(StepService, "seal_secret_missing", 50000, 500, "internal error", "the Verifier has no sealing secret to issue tokens with", "give Options.Seal; the command makes one and keeps it in the store")
 	ErrInternal           = define(StepService, "internal", 50000, 500, "internal error", "a defect in the server", "report it, with the log line")
@@ -117,6 +124,6 @@ func Errors() []*ErrorInfo {
 		ErrAblyTokenUnrecognized, ErrTokenRequest, ErrTokenRequestKey, ErrMAC, ErrTimestamp, ErrRequestedTTL, ErrNonceReplayed, ErrTokenSize, ErrKeyMismatch, ErrBasicNeeded, ErrSandbox, ErrSandboxFull, ErrMessage, ErrConnectionKey,
 		ErrForbidden, ErrClientIDMismatch, ErrRequestClientID, ErrChannel, ErrCapabilityDenied, ErrPresenceClientID, ErrOperationClientID,
 		ErrClientIDHeader, ErrOperationParameter, ErrChannelParameter, ErrBadRequest, ErrBody, ErrBodyTooLarge, ErrHeaderTooLarge,
-		ErrNotFound, ErrMethod, ErrTimeout, ErrMisdirected, ErrOrigin, ErrAdminToken, ErrExpectation, ErrVersion, ErrRefusals, ErrConfiguration, ErrSealSecretMissing, ErrInternal, ErrUnavailable, ErrOverloaded,
+		ErrNotFound, ErrMethod, ErrTimeout, ErrMisdirected, ErrOrigin, ErrAdminToken, ErrExpectation, ErrVersion, ErrRefusals, ErrRevokeOtherKey, ErrNotRevocable, ErrIssuedBefore, ErrRevocationTarget, ErrChannelRevocation, ErrBatch, ErrRevocationRate, ErrConfiguration, ErrSealSecretMissing, ErrInternal, ErrUnavailable, ErrOverloaded,
 	}
 }

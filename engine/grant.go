@@ -98,6 +98,9 @@ func (g *Grant) PermitPeer(origin []byte, ip netip.Addr) error {
 	return nil
 }
 
+// Revocable says whether tokens of the credential's key can be revoked.
+func (g *Grant) Revocable() bool { return g.key != nil && g.key.RevocableTokens }
+
 // ClientType returns what the token declares its bearer to be.
 func (g *Grant) ClientType() ClientType { return g.clientType }
 

@@ -1,6 +1,9 @@
 package engine
 
-import "maps"
+import (
+	"maps"
+	"slices"
+)
 
 // RevocationTarget is what a revocation is aimed at.
 type RevocationTarget uint8
@@ -38,28 +41,78 @@ func (p revocationPair) dominates(q revocationPair) bool {
 	return p.issuedBefore >= q.issuedBefore && p.appliesAt <= q.appliesAt
 }
 
-// with returns a snapshot that holds r as well. Of one target all pairs stay
-// that no other dominates, so the order in which they come does not matter and a
-// later revocation with a margin revives nothing.
-func (s *revocationSet) with(r Revocation) *revocationSet {
-	added := revocationPair{r.IssuedBefore, r.AppliesAt}
-	old := s.pairs[r.Target][r.Value]
-	kept := make([]revocationPair, 0, len(old)+1)
-	for _, p := range old {
+// with returns a snapshot that holds all of rs as well, which is s itself where
+// that changes nothing. Of one target all pairs stay that no other dominates, so
+// the order in which they come does not matter and a later revocation with a
+// margin revives nothing.
+func (s *revocationSet) with(rs ...Revocation) *revocationSet {
+	next := s
+	var copied [revocationTargets]bool
+	for _, r := range rs {
+		kept, changed := join(next.pairs[r.Target][r.Value], revocationPair{r.IssuedBefore, r.AppliesAt})
+		if !changed {
+			continue
+		}
+		if next == s {
+			c := *s
+			next = &c
+		}
+		if !copied[r.Target] {
+			copied[r.Target] = true
+			next.pairs[r.Target] = maps.Clone(next.pairs[r.Target])
+			if next.pairs[r.Target] == nil {
+				next.pairs[r.Target] = make(map[string][]revocationPair)
+			}
+		}
+		next.pairs[r.Target][r.Value] = kept
+	}
+	return next
+}
+
+// join returns the pairs of one target with another one, in memory of their own.
+func join(pairs []revocationPair, added revocationPair) (kept []revocationPair, changed bool) {
+	kept = make([]revocationPair, 0, len(pairs)+1)
+	for _, p := range pairs {
 		if p.dominates(added) {
-			return s
+			return pairs, false
 		}
 		if !added.dominates(p) {
 			kept = append(kept, p)
 		}
 	}
-	next := *s
-	next.pairs[r.Target] = maps.Clone(s.pairs[r.Target])
-	if next.pairs[r.Target] == nil {
-		next.pairs[r.Target] = make(map[string][]revocationPair)
+	return append(kept, added), true
+}
+
+// without returns a snapshot without the pairs that came into force before that
+// time: no token is left that they could refuse.
+func (s *revocationSet) without(before UnixMilli) *revocationSet {
+	gone := func(p revocationPair) bool { return p.appliesAt < before }
+	next, empty := new(revocationSet), true
+	for target, values := range s.pairs {
+		next.pairs[target] = make(map[string][]revocationPair, len(values))
+		for value, pairs := range values {
+			if kept := slices.DeleteFunc(slices.Clone(pairs), gone); len(kept) > 0 {
+				next.pairs[target][value] = kept
+				empty = false
+			}
+		}
 	}
-	next.pairs[r.Target][r.Value] = append(kept, added)
-	return &next
+	switch {
+	case empty:
+		return noRevocations
+	case next.len() == s.len():
+		return s
+	}
+	return next
+}
+
+func (s *revocationSet) len() (n int) {
+	for _, values := range s.pairs {
+		for _, pairs := range values {
+			n += len(pairs)
+		}
+	}
+	return n
 }
 
 // verdict is what a snapshot says of one token: revoked, or not before
@@ -103,9 +156,30 @@ func (v *Verifier) Revoke(keyName string, revocations ...Revocation) {
 	v.keys.mu.Lock()
 	defer v.keys.mu.Unlock()
 	l := v.keys.ledgerOf(keyName)
-	set := l.revocations.Load()
-	for _, r := range revocations {
-		set = set.with(r)
+	l.revocations.Store(l.revocations.Load().with(revocations...))
+}
+
+// ForgetRevocations forgets what came into force before that time. It is for
+// revocations that are older than any token can be.
+func (v *Verifier) ForgetRevocations(before UnixMilli) {
+	v.keys.mu.Lock()
+	defer v.keys.mu.Unlock()
+	ring := v.keys.ring.Load()
+	for name, l := range v.keys.ledgers {
+		set := l.revocations.Load().without(before)
+		l.revocations.Store(set)
+		if set == noRevocations && ring.keys[name] == nil {
+			delete(v.keys.ledgers, name)
+		}
 	}
-	l.revocations.Store(set)
+}
+
+// RevocationCount returns how many revocations are in memory.
+func (v *Verifier) RevocationCount() (n int) {
+	v.keys.mu.Lock()
+	defer v.keys.mu.Unlock()
+	for _, l := range v.keys.ledgers {
+		n += l.revocations.Load().len()
+	}
+	return n
 }

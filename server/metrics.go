@@ -21,11 +21,12 @@ const (
 	surfaceAdmit surface = iota
 	surfaceBatch
 	surfaceRequestToken
+	surfaceRevoke
 	surfaceREST
 	surfaceCount
 )
 
-var surfaceNames = [surfaceCount]string{"admit", "batch", "requestToken", "rest"}
+var surfaceNames = [surfaceCount]string{"admit", "batch", "requestToken", "revokeTokens", "rest"}
 
 // storeOp is what was asked of the store.
 type storeOp uint8
@@ -33,10 +34,11 @@ type storeOp uint8
 const (
 	storeSpend storeOp = iota
 	storeApps
+	storeRevocations
 	storeOpCount
 )
 
-var storeOpNames = [storeOpCount]string{"spend", "apps"}
+var storeOpNames = [storeOpCount]string{"spend", "apps", "revocations"}
 
 // metrics are the Server's numbers. Every label value is of a closed set and
 // every counter is made at start, so a decision costs no look-up by text.
@@ -111,7 +113,10 @@ func newMetrics(version string, v *engine.Verifier, st store.Store) *metrics {
 	m.reloadedAt = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "portcullis_config_last_reload_success_timestamp_seconds", Help: "When the configuration in use was read.",
 	})
-	m.registry.MustRegister(m.reloadOK, m.reloadedAt, build, decisions, duration, lookups, bytes, keyCollector{v})
+	revocations := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "portcullis_revocations", Help: "Revocations in memory.",
+	}, func() float64 { return float64(v.RevocationCount()) })
+	m.registry.MustRegister(revocations, m.reloadOK, m.reloadedAt, build, decisions, duration, lookups, bytes, keyCollector{v})
 	return m
 }
 

@@ -28,6 +28,7 @@ var routes = map[string]*route{
 	"/time":                 {methods: []string{fasthttp.MethodGet}, handle: (*Server).time, cors: true},
 	"/stats":                {methods: []string{fasthttp.MethodGet, fasthttp.MethodPost}, handle: (*Server).stats, cors: true},
 	"/keys/{}/requestToken": {methods: []string{fasthttp.MethodPost}, handle: (*Server).requestToken, cors: true, hidden: true},
+	"/keys/{}/revokeTokens": {methods: []string{fasthttp.MethodPost}, handle: (*Server).revokeTokens, cors: true, hidden: true},
 	"/channels/{}":          {methods: []string{fasthttp.MethodGet}, handle: (*Server).channelStatus, cors: true},
 	"/channels/{}/messages": {methods: []string{fasthttp.MethodGet, fasthttp.MethodPost}, handle: (*Server).messages, maxBody: maxPublishBytes, cors: true},
 	"/channels/{}/history":  {methods: []string{fasthttp.MethodGet}, handle: (*Server).messages, cors: true},

@@ -46,17 +46,20 @@ type Options struct {
 	AdminToken          engine.Secret // what admin requests must bear; "" means nothing
 	LoopbackOnly        bool          // the public listener is on a loopback address: refuse requests under other names
 	AdminLoopbackOnly   bool          // the same of the admin listener
-	RefusalLimit        int           // refusals of one token in ten seconds before it is told to stop; 0 means admission.DefaultRefusalLimit, less than 0 no limit
-	Store               store.Store   // nonces and sandbox apps; nil means that no token can be requested
-	Sandbox             bool          // POST /apps and DELETE /apps/{id}
-	SandboxToken        engine.Secret // what POST /apps must bear; "" means nothing
-	Reload              func() error  // what POST /-/reload does; nil means there is no such endpoint
+	// RevocationsPerMinute is how often an app may revoke tokens; 0 means no limit.
+	RevocationsPerMinute int
+	RefusalLimit         int           // refusals of one token in ten seconds before it is told to stop; 0 means admission.DefaultRefusalLimit, less than 0 no limit
+	Store                store.Store   // nonces and sandbox apps; nil means that no token can be requested
+	Sandbox              bool          // POST /apps and DELETE /apps/{id}
+	SandboxToken         engine.Secret // what POST /apps must bear; "" means nothing
+	Reload               func() error  // what POST /-/reload does; nil means there is no such endpoint
 }
 
 // Settings are what can change while the server runs.
 type Settings struct {
 	AllowInsecureBasic bool           // accept API keys on connections without TLS
 	TrustedProxies     []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto count
+	ChannelRevocation  bool           // revocation targets of type channel are allowed
 }
 
 // Server answers the public and the admin endpoints.
@@ -74,8 +77,11 @@ type Server struct {
 	issuer   *engine.Issuer
 	sandbox  *sandbox
 	bodies   bodyBudget
-	draining atomic.Bool
-	warnedAt atomic.Int64 // UnixMilli, see warnUnknownClaims
+
+	revocationRate rate
+	forgotAt       atomic.Int64 // UnixMilli, see forgetRevocations
+	draining       atomic.Bool
+	warnedAt       atomic.Int64 // UnixMilli, see warnUnknownClaims
 }
 
 // New returns a Server that does not listen yet.
@@ -128,6 +134,29 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler, o *Options) *fasthttp.
 // the keys of sandbox apps; all of it or, after an error, nothing.
 func (s *Server) Configure(keys []engine.Key, rules engine.TokenRules, seal []engine.SealSecret) error {
 	return s.sandbox.configure(keys, rules, seal)
+}
+
+// LoadRevocations takes in the revocations that the store has kept, and from then
+// on every new one.
+func (s *Server) LoadRevocations() error {
+	kept := make(map[string][]engine.Revocation)
+	var mu sync.Mutex // over kept, which is nil once it has been taken in
+	err := s.options.Store.WatchRevocations(func(keyName string, r engine.Revocation) {
+		mu.Lock()
+		defer mu.Unlock()
+		if kept != nil {
+			kept[keyName] = append(kept[keyName], r)
+			return
+		}
+		s.verifier.Revoke(keyName, r)
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	for keyName, revocations := range kept {
+		s.verifier.Revoke(keyName, revocations...)
+	}
+	kept = nil
+	return err
 }
 
 // LoadSandbox takes in the sandbox apps that the store has kept.

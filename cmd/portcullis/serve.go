@@ -54,6 +54,7 @@ func serveConfig(ctx context.Context, stderr io.Writer, source config.Source, c 
 		maxConnections: int(c.Server.MaxConnections), maxConnectionsPerIP: int(c.Server.MaxConnectionsPerIP),
 		adminToken: c.AdminToken, log: r.log, reload: func() error { return r.reload("request") },
 		store: c.StoreSpec(), sandbox: c.Server.Sandbox, sandboxToken: c.Server.SandboxToken, refusalLimit: refusalLimit(c),
+		revocationsPerMinute: int(c.Limits.RevocationsPerMinute), channelRevocation: c.Tokens.ChannelRevocation,
 		created: func(s *server.Server, seal []engine.SealSecret) { r.server, r.storedSeal = s, seal },
 		started: func(_ *server.Server, _ *engine.Verifier, address, adminAddress string) {
 			r.start(ctx)
@@ -92,6 +93,8 @@ type service struct {
 	sandbox                             bool
 	sandboxToken                        engine.Secret
 	refusalLimit                        int // as server.Options has it
+	revocationsPerMinute                int
+	channelRevocation                   bool
 	log                                 *slog.Logger
 	reload                              func() error // may be nil
 	created                             func(s *server.Server, seal []engine.SealSecret)
@@ -127,13 +130,14 @@ func serve(ctx context.Context, o service) error {
 	}
 	s := server.New(server.Options{
 		Store: st, Sandbox: o.sandbox, SandboxToken: o.sandboxToken, RefusalLimit: o.refusalLimit,
-		Verifier: v, Log: o.log, Version: version,
-		Settings:       server.Settings{AllowInsecureBasic: o.insecureBasic, TrustedProxies: o.trustedProxies},
+		RevocationsPerMinute: o.revocationsPerMinute,
+		Verifier:             v, Log: o.log, Version: version,
+		Settings:       server.Settings{AllowInsecureBasic: o.insecureBasic, TrustedProxies: o.trustedProxies, ChannelRevocation: o.channelRevocation},
 		MaxConnections: o.maxConnections, MaxConnectionsPerIP: o.maxConnectionsPerIP,
 		AdminToken: o.adminToken, Reload: o.reload,
 		LoopbackOnly: config.IsLoopback(o.listen), AdminLoopbackOnly: config.IsLoopback(o.adminListen),
 	})
-	if err := errors.Join(s.Configure(o.options.Keys, o.options.Tokens, sealOr(o.options.Seal, stored)), s.LoadSandbox()); err != nil {
+	if err := errors.Join(s.Configure(o.options.Keys, o.options.Tokens, sealOr(o.options.Seal, stored)), s.LoadSandbox(), s.LoadRevocations()); err != nil {
 		return fail(exitConfig, err)
 	}
 	if o.created != nil {

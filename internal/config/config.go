@@ -46,8 +46,9 @@ type Server struct {
 
 // Limits bound what one client may do. 0 means no limit.
 type Limits struct {
-	RefusalsPerToken Count    `yaml:"refusals_per_token"` // in ten seconds
-	_                struct{} `unserved:"connections_per_app,connections_per_token,revocations_per_minute"`
+	RefusalsPerToken     Count    `yaml:"refusals_per_token"`     // in ten seconds
+	RevocationsPerMinute Count    `yaml:"revocations_per_minute"` // of one app
+	_                    struct{} `unserved:"connections_per_app,connections_per_token"`
 }
 
 // TLS is the certificate of the public listener.
@@ -89,6 +90,8 @@ type Tokens struct {
 	AllowWeakSecrets  bool          `yaml:"allow_weak_secrets"`
 	Spelling          Spelling      `yaml:"spelling"`
 
+	ChannelRevocation bool `yaml:"channel_revocation"` // revocation targets of type channel are allowed
+
 	SealSecrets     []engine.Secret `yaml:"seal_secrets"` // newest first; also when they come from SealSecretsFile
 	SealSecretsFile string          `yaml:"seal_secrets_file"`
 }
@@ -109,7 +112,7 @@ func Default() Config {
 	return Config{
 		Server: Server{Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8090"},
 		Store:  "bolt:portcullis.db",
-		Limits: Limits{RefusalsPerToken: 10},
+		Limits: Limits{RefusalsPerToken: 10, RevocationsPerMinute: 60},
 		Tokens: Tokens{MaxTTL: engine.DefaultMaxTTL, RevocableMaxTTL: engine.DefaultRevocableMaxTTL},
 		Cache:  Cache{MaxBytes: 256 << 20},
 	}

@@ -30,7 +30,9 @@ apps:
         # restrictions: {origins: ["https://app.example.com"], ips: [10.0.0.0/8]}   # of the key itself, not of its tokens
 limits:
   refusals_per_token: 10             # in ten seconds, then 429; 0: no limit
+  revocations_per_minute: 60         # requests of one app, then 429; 0: no limit
 tokens:
+  # channel_revocation: false        # true: tokens can also be revoked by channel
   # seal_secrets_file: seal.secrets  # one a line, newest first; by default one is made and kept in the store
   max_ttl: 24h
   revocable_max_ttl: 1h

@@ -120,6 +120,10 @@ func (v *Verifier) Replace(keys []Key, rules TokenRules, seal []SealSecret) erro
 // ReplaceKeys is Replace under the present rules and sealing secrets.
 func (v *Verifier) ReplaceKeys(keys []Key) error { return v.keys.replaceKeys(keys) }
 
+// CanOpen says whether there is a sealing secret, so that issued tokens can be
+// judged at all.
+func (v *Verifier) CanOpen() bool { return len(v.keys.ring.Load().seal) > 0 }
+
 // KeyStatus is what there is to tell about a key.
 type KeyStatus struct {
 	Name     string

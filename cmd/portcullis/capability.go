@@ -46,7 +46,7 @@ func newCapability(g *globals) *cobra.Command {
 			},
 		},
 	)
-	return cmd
+	return needsVerb(cmd)
 }
 
 // printSet prints canonical text, which is JSON already.

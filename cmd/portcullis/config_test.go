@@ -26,8 +26,15 @@ type outcome struct {
 // execute runs a command line in this process.
 func execute(t *testing.T, args ...string) outcome {
 	t.Helper()
+	return executeOn(t, "", args...)
+}
+
+// executeOn is execute with a standard input.
+func executeOn(t *testing.T, stdin string, args ...string) outcome {
+	t.Helper()
 	var out, stderr bytes.Buffer
 	root := newRoot()
+	root.SetIn(strings.NewReader(stdin))
 	root.SetOut(&out)
 	root.SetErr(&stderr)
 	root.SetArgs(args)

@@ -45,6 +45,9 @@ func newExplain(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := judgeable(v, token); err != nil {
+				return err
+			}
 			return explain(cmd, g, v, token, &q, now)
 		},
 	}

@@ -56,15 +56,21 @@ func readAll(r io.Reader, name string) (string, error) {
 
 // readKey returns the API key that --key or the environment gives.
 func readKey(cmd *cobra.Command, flag string) (engine.Secret, error) {
-	if flag == "" {
-		flag = os.Getenv(keyVariable)
-		if flag == "" {
-			return "", failf(exitUsage, "no API key: give --key, or set %s", keyVariable)
+	key, source := os.Getenv(keyVariable), keyVariable
+	if flag != "" {
+		source = "--key"
+		var err error
+		if key, err = readArgument(cmd, flag); err != nil {
+			return "", err
 		}
-		return engine.Secret(flag), nil
 	}
-	key, err := readArgument(cmd, flag)
-	return engine.Secret(key), err
+	if key == "" {
+		return "", failf(exitUsage, "no API key: give --key, or set %s", keyVariable)
+	}
+	if why := misread(key); why != "" {
+		return "", failf(exitUsage, "%s is not an API key as it was issued: %s", source, why)
+	}
+	return engine.Secret(key), nil
 }
 
 // readSigner returns a Signer of the API key that --key or the environment gives.
@@ -80,23 +86,55 @@ func readSigner(cmd *cobra.Command, flag string) (*engine.Signer, error) {
 	return signer, nil
 }
 
-// eachLine calls f for every non-empty line of r.
+// eachLine calls f for every line of r, empty ones too, without the white space
+// around it. Of a line that is too long to be anything f gets the beginning, which
+// is still too long. A reader without any line is an error: whoever pipes nothing
+// in has lost something.
 func eachLine(r io.Reader, f func(line string) error) error {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxInput)
-	n := 0
-	for lines.Scan() {
-		n++
-		if line := strings.TrimSpace(lines.Text()); line != "" {
-			if err := f(line); err != nil {
-				return err
+	lines := bufio.NewReaderSize(r, maxInput)
+	for n := 0; ; n++ {
+		line, long, err := lines.ReadLine()
+		if errors.Is(err, io.EOF) {
+			if n == 0 {
+				return failf(exitUsage, "nothing on standard input")
 			}
+			return nil
+		}
+		text := strings.TrimSpace(string(line))
+		for long && err == nil {
+			_, long, err = lines.ReadLine()
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return failf(exitUsage, "stdin, line %d: %w", n+1, err)
+		}
+		if err := f(text); err != nil {
+			return err
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return failf(exitUsage, "stdin, line %d: %w", n+1, err)
+}
+
+// tellWhoWaits says on a terminal what is being waited for.
+func tellWhoWaits(cmd *cobra.Command, what string) {
+	if f, ok := cmd.InOrStdin().(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "reading %s from standard input, one a line; Ctrl-D ends it\n", what)
+		}
 	}
-	return nil
+}
+
+// misread says why a text is no API key as it was issued: what shells and copying
+// put around it.
+func misread(key string) string {
+	name, _, _ := strings.Cut(key, ":")
+	switch {
+	case strings.ContainsAny(name, "\"'`"):
+		return "it holds a quote"
+	case strings.ContainsAny(key, " \t\r\n"):
+		return "it holds white space"
+	case strings.Contains(name, "="):
+		return "it holds an equals sign: give only what stands behind it"
+	}
+	return ""
 }
 
 // parseAt reads a point in time: unix seconds, or RFC 3339; "" is now.

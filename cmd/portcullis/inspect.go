@@ -46,6 +46,9 @@ func newInspect(g *globals) *cobra.Command {
 
 func decodeJWT(token string) (header, claims json.RawMessage, err error) {
 	segments := strings.Split(token, ".")
+	if len(segments) == 2 && !strings.Contains(token, ":") {
+		return nil, nil, errors.New("an opaque Ably token: there is nothing in it to read for anybody but the server that issued it")
+	}
 	if len(segments) != 3 {
 		return nil, nil, fmt.Errorf("not a JWT: %d segments instead of 3", len(segments))
 	}

@@ -12,7 +12,7 @@ import (
 func newIssue(g *globals) *cobra.Command {
 	cmd := &cobra.Command{Use: "issue", Short: "Mint credentials"}
 	cmd.AddCommand(newIssueJWT(g), newIssueRequest())
-	return cmd
+	return needsVerb(cmd)
 }
 
 func newIssueJWT(g *globals) *cobra.Command {
@@ -28,6 +28,9 @@ func newIssueJWT(g *globals) *cobra.Command {
 			signer, err := readSigner(cmd, key)
 			if err != nil {
 				return err
+			}
+			if p.TTL <= 0 {
+				return failf(exitUsage, "--ttl %s: a token lives for at least a second", p.TTL)
 			}
 			p.Issued = engine.Now()
 			token, err := signer.AppendJWT(nil, &p)

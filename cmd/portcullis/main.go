@@ -8,9 +8,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"portcullis/internal/nearest"
 )
 
 // Exit codes, a contract with scripts.
@@ -66,12 +71,39 @@ func run(ctx context.Context, args []string) int {
 		exit = &exitError{exitUsage, err} // cobra's own errors are all of usage
 	}
 	if exit.err != nil {
-		fmt.Fprintln(root.ErrOrStderr(), "portcullis:", exit.err)
+		fmt.Fprintln(root.ErrOrStderr(), "portcullis:", withoutSecrets(exit.err.Error()))
 		if exit.code == exitUsage {
-			fmt.Fprintln(root.ErrOrStderr(), "Run 'portcullis --help' for usage.")
+			fmt.Fprintln(root.ErrOrStderr(), "Run 'portcullis help VERB' for usage.")
 		}
 	}
 	return exit.code
+}
+
+// keyText finds what looks like an API key, appId.keyId:secret.
+var keyText = regexp.MustCompile(`([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+):[A-Za-z0-9_+=-]{12,}`)
+
+// withoutSecrets keeps an API key that was given in a wrong place from being
+// printed, and so from ending up in the logs of whoever ran the command.
+func withoutSecrets(message string) string { return keyText.ReplaceAllString(message, "$1:[redacted]") }
+
+// needsVerb makes a command that has only further verbs refuse to run without a
+// known one.
+func needsVerb(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		var verbs []string
+		for _, c := range cmd.Commands() {
+			verbs = append(verbs, c.Name())
+		}
+		if len(args) == 0 {
+			return failf(exitUsage, "%s needs one of: %s", cmd.CommandPath(), strings.Join(verbs, ", "))
+		}
+		if near := nearest.Name(args[0], verbs); near != "" {
+			return failf(exitUsage, "%s has no verb %q: did you mean %s?", cmd.CommandPath(), args[0], near)
+		}
+		return failf(exitUsage, "%s has no verb %q; there are: %s", cmd.CommandPath(), args[0], strings.Join(verbs, ", "))
+	}
+	cmd.RunE = func(*cobra.Command, []string) error { return nil } // never reached: Args always refuses
+	return cmd
 }
 
 // globals are the flags of every verb.
@@ -87,6 +119,16 @@ func newRoot() *cobra.Command {
 		Short:         "Decide whether a client may connect and what it may then do",
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		// A flag that is given and empty is most often a variable that was not set;
+		// taken for "not given" it could mint a token with all that a key has.
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) (err error) {
+			cmd.Flags().Visit(func(f *pflag.Flag) {
+				if f.Value.String() == "" && err == nil {
+					err = failf(exitUsage, "--%s is empty: leave it out, or give a value", f.Name)
+				}
+			})
+			return err
+		},
 	}
 	root.PersistentFlags().BoolVar(&g.json, "json", false, "print one JSON object a line")
 	root.PersistentFlags().BoolVar(&g.quiet, "quiet", false, "print results only, no progress")

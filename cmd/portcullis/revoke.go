@@ -28,7 +28,12 @@ func newRevoke(g *globals) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 && args[0] == "-" {
 				args = nil
-				if err := eachLine(cmd.InOrStdin(), func(line string) error { args = append(args, line); return nil }); err != nil {
+				if err := eachLine(cmd.InOrStdin(), func(line string) error {
+					if line != "" {
+						args = append(args, line)
+					}
+					return nil
+				}); err != nil {
 					return err
 				}
 			}

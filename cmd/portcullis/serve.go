@@ -110,12 +110,12 @@ func serve(ctx context.Context, o service) error {
 	defer v.Close()
 	public, err := net.Listen("tcp", o.listen)
 	if err != nil {
-		return fail(exitUnreachable, err)
+		return failf(exitUnreachable, "%w: stop the other program, or give another --listen (server.listen)", err)
 	}
 	defer public.Close()
 	admin, err := net.Listen("tcp", o.adminListen)
 	if err != nil {
-		return fail(exitUnreachable, err)
+		return failf(exitUnreachable, "%w: stop the other program, or give another --admin-listen (server.admin_listen)", err)
 	}
 	defer admin.Close()
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"portcullis/admission"
 	"portcullis/engine"
@@ -36,6 +37,15 @@ func decideLocally(v *engine.Verifier, token []byte, q *question, now engine.Uni
 		return verdict{admission.RefusedVerdict(info)}, nil
 	}
 	return verdict{admission.AdmittedVerdict(&g, s.Identity())}, nil
+}
+
+// judgeable says why a token cannot be judged in this process: one that a server
+// has issued is sealed with the server's own secret.
+func judgeable(v *engine.Verifier, token string) error {
+	if strings.Count(token, ".") == 1 && !strings.Contains(token, ":") && !v.CanOpen() {
+		return failf(exitUsage, "an opaque Ably token can be judged only by the server that issued it: use verify --server URL")
+	}
+	return nil
 }
 
 func (d *verdict) print(w io.Writer, asJSON bool) {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"portcullis/admission"
+	"portcullis/engine"
 )
 
 func newVerify(g *globals) *cobra.Command {
@@ -40,6 +41,7 @@ func newVerify(g *globals) *cobra.Command {
 				return nil
 			}
 			if len(args) == 0 || args[0] == "-" {
+				tellWhoWaits(cmd, "tokens")
 				err = eachLine(cmd.InOrStdin(), one)
 			} else {
 				var token string
@@ -81,6 +83,9 @@ func newDecider(cmd *cobra.Command, q *question, key, configPath, serverURL, at 
 		return nil, err
 	}
 	return func(_ context.Context, token string) (verdict, error) {
+		if err := judgeable(v, token); err != nil {
+			return verdict{}, err
+		}
 		return decideLocally(v, []byte(token), q, now)
 	}, nil
 }
@@ -134,6 +139,8 @@ func ask(ctx context.Context, client *http.Client, target, token string) (verdic
 	switch {
 	case response.StatusCode >= 500:
 		return verdict{}, failf(exitUnreachable, "the server cannot decide: HTTP %d", response.StatusCode)
+	case answer.Error != nil && answer.Error.Message == engine.ErrNotFound.Message:
+		return verdict{}, failf(exitUnreachable, "there is no /v1/admit: is --server the base URL of the public listener?")
 	case answer.Error != nil:
 		return verdict{admission.Verdict{
 			Code: answer.Error.Code, StatusCode: answer.Error.StatusCode, Message: answer.Error.Message,

@@ -4,7 +4,7 @@ package nearest
 // Name returns the candidate with the smallest edit distance to name, letters
 // of different case counting as near, or "" when none is close.
 func Name(name string, candidates []string) string {
-	best, bestDistance := "", 2*(len(name)/2+1)
+	best, bestDistance := "", 2*(len(name)/2+1)+1
 	for _, c := range candidates {
 		if d := distance(name, c); d < bestDistance {
 			best, bestDistance = c, d

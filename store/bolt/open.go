@@ -78,6 +78,13 @@ func open(o *Options) (*Store, error) {
 		} else {
 			o.Log.Info("store: first start: there is neither state nor marker", "path", o.Path)
 		}
+	case errors.Is(err, errDamage) && !marked.there:
+		// Somebody's own file, most likely: a state file has had its marker since it
+		// was made.
+		if f != nil {
+			f.close()
+		}
+		return nil, fmt.Errorf("this is not a state file, or a damaged one without its marker; nothing was touched: %w", err)
 	case errors.Is(err, errDamage):
 		cause = "the state file was damaged: " + oneLine(err)
 	case err != nil:

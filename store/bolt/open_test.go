@@ -222,3 +222,19 @@ func groups(t *testing.T, dir string) (minutes []string) {
 	}
 	return minutes
 }
+
+// A path that leads to somebody's own file is a mistake, and must not cost it.
+func TestAFileThatIsNoStateFileIsNotTouched(t *testing.T) {
+	for name, text := range map[string]string{"notes": "ten bytes.", "long": strings.Repeat("a configuration file\n", 1000)} {
+		path := filepath.Join(t.TempDir(), "portcullis.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		_, err := Open(Options{Path: path})
+		require.ErrorContains(t, err, "not a state file", name)
+		kept, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, text, string(kept), name)
+		entries, err := os.ReadDir(filepath.Dir(path))
+		require.NoError(t, err)
+		require.Len(t, entries, 1, name)
+	}
+}

@@ -132,6 +132,12 @@ func (d ablyDid) answerOf(t testing.TB, i int) (a restAnswer) {
 // runAbly runs the cases in each of the SDK's two formats, in one process each.
 func runAbly(t *testing.T, url string, cases []ablyCase) {
 	t.Helper()
+	runAblyAnew(t, url, func(*testing.T) []ablyCase { return cases })
+}
+
+// runAblyAnew runs cases that are made anew for each format.
+func runAblyAnew(t *testing.T, url string, make func(t *testing.T) []ablyCase) {
+	t.Helper()
 	require.DirExists(t, filepath.Join("js", "node_modules", "ably"), "run: npm ci --prefix e2e/js")
 	for _, binary := range []bool{false, true} {
 		name := "json"
@@ -139,6 +145,7 @@ func runAbly(t *testing.T, url string, cases []ablyCase) {
 			name = "msgpack"
 		}
 		t.Run(name, func(t *testing.T) {
+			cases := make(t)
 			did := doAbly(t, url, binary, cases)
 			for _, c := range cases {
 				t.Run(c.name, func(t *testing.T) {

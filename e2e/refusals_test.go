@@ -131,7 +131,14 @@ func everyRefusal(t testing.TB) []anyRefusal {
 // /v1/admit can have, and where they come from instead.
 var reasonsElsewhere = map[string]string{
 	"insecure_basic":              "TestKeysNeedTLSUnlessAllowedWithoutIt",
-	"token_revoked":               "needs a revocation, which no endpoint takes yet",
+	"token_revoked":               "TestAblyRevokesTokens",
+	"revoke_other_key":            revokeTokens,
+	"key_not_revocable":           revokeTokens,
+	"issued_before_invalid":       revokeTokens,
+	"revocation_target_invalid":   revokeTokens,
+	"channel_revocation_off":      revokeTokens,
+	"batch_errors":                revokeTokens,
+	"revocation_rate":             revokeTokens,
 	"operation_client_id_invalid": messages,
 	"too_many_refusals":           "TestARepeatedRefusalIsToldToStop",
 	"bad_request":                 "TestRequestsThatAreNotHTTP: refused before there is a decision",
@@ -170,6 +177,7 @@ var reasonsElsewhere = map[string]string{
 const (
 	requestToken = "what a TokenRequest is refused for, not a connection"
 	messages     = "what a message is refused for, not a connection"
+	revokeTokens = "what a revocation is refused for, not a connection"
 	sandbox      = "what a request to make or delete an app is refused for"
 )
 

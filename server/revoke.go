@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"strconv"
 	"strings"
@@ -126,7 +125,7 @@ func (s *Server) resolveTargets(r *revocationRequest, appliesAt engine.UnixMilli
 		result := targetResult{target: target, issuedBefore: r.issuedBefore, appliesAt: appliesAt}
 		revocation := engine.Revocation{Value: value, IssuedBefore: r.issuedBefore, AppliesAt: appliesAt}
 		switch {
-		case !found:
+		case !found, value == "":
 			result.err = engine.ErrRevocationTarget
 		case kind == "clientId":
 			revocation.Target = engine.RevokeClientID
@@ -186,7 +185,7 @@ func writeValue(ctx *fasthttp.RequestCtx, status int, value any) {
 	} else {
 		body, _ = json.Marshal(value)
 	}
-	ctx.SetBody(bytes.TrimSpace(body))
+	ctx.SetBody(body)
 }
 
 // rate counts what each app does in a minute.

@@ -59,7 +59,7 @@ func TestRevokedTokensAreRefusedFromTheNextRequestOn(t *testing.T) {
 	for name := range tokens {
 		require.Equal(t, 200, status(name), name)
 	}
-	a := s.send(t, "POST", "/keys/appId.revocable/revokeTokens", "application/json", []byte(`{"targets":["clientId:alice","revocationKey:a:b","channel:chat:*","clientId:*","device:x","nothing"]}`), versioned(basic(revocableKey)))
+	a := s.send(t, "POST", "/keys/appId.revocable/revokeTokens", "application/json", []byte(`{"targets":["clientId:alice","revocationKey:a:b","channel:chat:*","clientId:*","device:x","clientId:"]}`), versioned(basic(revocableKey)))
 	require.Equal(t, 201, a.status, "%s", a.body)
 	var answer struct {
 		SuccessCount, FailureCount int
@@ -148,21 +148,22 @@ func TestRevocationsThatAreRefused(t *testing.T) {
 		header       http.Header
 		code, status int
 	}{
-		"nobody":                      {s, "appId.revocable", good, nil, 40101, 401},
-		"a token":                     {s, "appId.revocable", good, revocable(t, engine.TokenParams{}), 40162, 401},
-		"another key":                 {s, "appId.revocable", good, basic(fixtureKey), 40133, 401},
-		"a wrong secret":              {s, "appId.revocable", good, basic("appId.revocable:wrong"), 40101, 401},
-		"a key without revocation":    {s, "appId.keyId", good, basic(fixtureKey), 40163, 401},
-		"no targets":                  {s, "appId.revocable", `{"targets":[]}`, basic(revocableKey), 40001, 400},
-		"no list":                     {s, "appId.revocable", `{}`, basic(revocableKey), 40001, 400},
-		"101 targets":                 {s, "appId.revocable", `{"targets":[` + many + `]}`, basic(revocableKey), 40001, 400},
-		"a target that is no text":    {s, "appId.revocable", `{"targets":[1]}`, basic(revocableKey), 40001, 400},
-		"a misspelt member":           {s, "appId.revocable", `{"targets":["clientId:a"],"issuedbefore":1}`, basic(revocableKey), 40001, 400},
-		"a member twice":              {s, "appId.revocable", `{"targets":["clientId:a"],"targets":["clientId:b"]}`, basic(revocableKey), 40001, 400},
-		"no object":                   {s, "appId.revocable", `[]`, basic(revocableKey), 40001, 400},
-		"a time to come":              {s, "appId.revocable", fmt.Sprintf(`{"targets":["clientId:a"],"issuedBefore":%d}`, vectors.DefaultNow+1), basic(revocableKey), 40003, 400},
-		"a time too long ago":         {s, "appId.revocable", fmt.Sprintf(`{"targets":["clientId:a"],"issuedBefore":%d}`, vectors.DefaultNow-3_600_001), basic(revocableKey), 40003, 400},
-		"a fraction of a millisecond": {s, "appId.revocable", `{"targets":["clientId:a"],"issuedBefore":1.5}`, basic(revocableKey), 40003, 400},
+		"nobody":                       {s, "appId.revocable", good, nil, 40101, 401},
+		"a token":                      {s, "appId.revocable", good, revocable(t, engine.TokenParams{}), 40162, 401},
+		"another key":                  {s, "appId.revocable", good, basic(fixtureKey), 40133, 401},
+		"a wrong secret":               {s, "appId.revocable", good, basic("appId.revocable:wrong"), 40101, 401},
+		"a key without revocation":     {s, "appId.keyId", good, basic(fixtureKey), 40163, 401},
+		"no targets":                   {s, "appId.revocable", `{"targets":[]}`, basic(revocableKey), 40001, 400},
+		"no list":                      {s, "appId.revocable", `{}`, basic(revocableKey), 40001, 400},
+		"101 targets":                  {s, "appId.revocable", `{"targets":[` + many + `]}`, basic(revocableKey), 40001, 400},
+		"a target that is no text":     {s, "appId.revocable", `{"targets":[1]}`, basic(revocableKey), 40001, 400},
+		"a misspelt member":            {s, "appId.revocable", `{"targets":["clientId:a"],"issuedbefore":1}`, basic(revocableKey), 40001, 400},
+		"a misspelt member of nothing": {s, "appId.revocable", `{"targets":["clientId:a"],"issuedbefore":null}`, basic(revocableKey), 40001, 400},
+		"a member twice":               {s, "appId.revocable", `{"targets":["clientId:a"],"targets":["clientId:b"]}`, basic(revocableKey), 40001, 400},
+		"no object":                    {s, "appId.revocable", `[]`, basic(revocableKey), 40001, 400},
+		"a time to come":               {s, "appId.revocable", fmt.Sprintf(`{"targets":["clientId:a"],"issuedBefore":%d}`, vectors.DefaultNow+1), basic(revocableKey), 40003, 400},
+		"a time too long ago":          {s, "appId.revocable", fmt.Sprintf(`{"targets":["clientId:a"],"issuedBefore":%d}`, vectors.DefaultNow-3_600_001), basic(revocableKey), 40003, 400},
+		"a fraction of a millisecond":  {s, "appId.revocable", `{"targets":["clientId:a"],"issuedBefore":1.5}`, basic(revocableKey), 40003, 400},
 	} {
 		c.s.send(t, "POST", "/keys/"+c.key+"/revokeTokens", "application/json", []byte(c.body), c.header).requireRefused(t, c.code, c.status, name)
 	}

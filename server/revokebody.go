@@ -42,7 +42,7 @@ func (r *revocationRequest) readJSON(body []byte) error {
 	for s.Reset(body, maxRequestFields); s.Next(); {
 		v := s.Value()
 		switch name := string(s.Name()); {
-		case v.Kind == jsonscan.Null && name != "targets":
+		case v.Kind == jsonscan.Null && (name == "issuedBefore" || name == "allowReauthMargin"):
 		case name == "targets" && v.Kind == jsonscan.Array:
 			elements := jsonscan.In(v)
 			for e, ok := elements.Next(); ok; e, ok = elements.Next() {
@@ -82,17 +82,18 @@ func (r *revocationRequest) readMsgpack(body []byte) error {
 		}
 		seen[string(name)] = true
 		switch kind := msgp.NextType(rest); {
-		case kind == msgp.NilType:
+		case kind == msgp.NilType && (string(name) == "issuedBefore" || string(name) == "allowReauthMargin"):
 			rest, err = msgp.ReadNilBytes(rest)
 		case string(name) == "targets" && kind == msgp.ArrayType:
 			rest, err = r.readTargets(rest)
 		case string(name) == "issuedBefore":
 			var text []byte
-			if text, rest, err = readDecimal(rest); err == nil {
-				var ms int64
-				ms, err = strconv.ParseInt(string(text), 10, 64)
-				r.issuedBefore, r.hasIssuedBefore = engine.UnixMilli(ms), true
+			if text, rest, err = readDecimal(rest); err != nil {
+				return engine.ErrIssuedBefore
 			}
+			var ms int64
+			ms, err = strconv.ParseInt(string(text), 10, 64)
+			r.issuedBefore, r.hasIssuedBefore = engine.UnixMilli(ms), true
 		case string(name) == "allowReauthMargin" && kind == msgp.BoolType:
 			r.margin, rest, err = msgp.ReadBoolBytes(rest)
 		default:

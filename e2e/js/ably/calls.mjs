@@ -1,4 +1,5 @@
 // What a job may have its client do. Each returns what the SDK gave, as JSON.
+import { rest } from "./client.mjs";
 import { past, serverTime } from "./time.mjs";
 
 export const calls = {
@@ -13,6 +14,12 @@ export const calls = {
     const { expires } = client.auth.tokenDetails;
     await past(directly, expires);
     while (Date.now() + (client.serverTimeOffset ?? 0) <= expires) await serverTime(directly);
+  },
+
+  // Revokes tokens, with another client and past the observer when there is a key.
+  revoke: (context, { key, targets, options }) => {
+    const client = key ? rest({ ...context, url: context.directly }, { key }) : context.client;
+    return client.auth.revokeTokens(targets, options);
   },
 
   time: ({ client }) => client.time(),

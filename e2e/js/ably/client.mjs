@@ -3,7 +3,7 @@
 import Ably from "ably";
 import { past } from "./time.mjs";
 
-function rest({ url, binary }, options) {
+export function rest({ url, binary }, options) {
   const { hostname, port } = new URL(url);
   return new Ably.Rest({
     endpoint: hostname, port: Number(port), tlsPort: Number(port), tls: false,

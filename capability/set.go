@@ -1,7 +1,6 @@
 package capability
 
 import (
-	"bytes"
 	"errors"
 	"slices"
 
@@ -182,16 +181,6 @@ func compareCodeUnits(a, b []byte) int {
 
 // Len returns how many resources the Set names.
 func (s *Set) Len() int { return len(s.rules) }
-
-// Names says whether the Set names exactly this resource, letter for letter.
-func (s *Set) Names(resource []byte) bool {
-	for _, r := range s.rules {
-		if bytes.Equal(s.resource(r), resource) {
-			return true
-		}
-	}
-	return false
-}
 
 // Everywhere returns the operations granted by a resource that is literally "*"
 // or "[*]*". Statistics and the like concern no channel, so only these grant

@@ -118,7 +118,7 @@ func (s *Server) verifyToken(g *engine.Grant, token []byte) error {
 // warnUnknownClaims notes, once a second at most, that a token with x-ably-
 // claims that are not known was admitted, as the configuration says.
 func (s *Server) warnUnknownClaims(g *engine.Grant, now engine.UnixMilli) {
-	if last := s.warnedAt.Load(); int64(now)-last >= 1000 && s.warnedAt.CompareAndSwap(last, int64(now)) {
+	if s.warning.due(now, 1000) {
 		s.log.Warn("a token carries x-ably- claims that are not known", "key", g.KeyName())
 	}
 }

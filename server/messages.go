@@ -103,36 +103,24 @@ func readMsgpackMessages(body []byte) (messages []message, ok bool) {
 	return messages, len(rest) == 0
 }
 
-// readMsgpackMessage reads a map with string keys, none of them twice.
+// readMsgpackMessage reads one message. What is not looked at may be anything.
 func readMsgpackMessage(body []byte, m *message) (rest []byte, ok bool) {
-	size, rest, err := msgp.ReadMapHeaderBytes(body)
-	if err != nil || int(size) > len(rest) {
-		return nil, false
-	}
-	seen := make(map[string]bool)
-	for range size {
-		var name []byte
-		if name, rest, err = msgp.ReadStringZC(rest); err != nil || seen[string(name)] {
-			return nil, false
-		}
-		seen[string(name)] = true
-		isString := msgp.NextType(rest) == msgp.StrType
+	rest, err := readMap(body, uint32(len(body)), func(name string, value []byte) (rest []byte, err error) {
+		isString := msgp.NextType(value) == msgp.StrType
 		switch {
-		case msgp.NextType(rest) == msgp.NilType:
-			rest, err = msgp.ReadNilBytes(rest)
-		case string(name) == "clientId" && isString:
+		case msgp.NextType(value) == msgp.NilType:
+			rest, err = msgp.ReadNilBytes(value)
+		case name == "clientId" && isString:
 			m.ClientID = new(string)
-			*m.ClientID, rest, err = msgp.ReadStringBytes(rest)
-		case string(name) == "connectionKey" && isString:
-			m.ConnectionKey, rest, err = msgp.ReadStringBytes(rest)
-		case string(name) == "clientId", string(name) == "connectionKey":
-			return nil, false
+			*m.ClientID, rest, err = msgp.ReadStringBytes(value)
+		case name == "connectionKey" && isString:
+			m.ConnectionKey, rest, err = msgp.ReadStringBytes(value)
+		case name == "clientId", name == "connectionKey":
+			err = errMsgpack
 		default:
-			rest, err = msgp.Skip(rest)
+			rest, err = msgp.Skip(value)
 		}
-		if err != nil {
-			return nil, false
-		}
-	}
-	return rest, true
+		return rest, err
+	})
+	return rest, err == nil
 }

@@ -41,41 +41,32 @@ func readFormRequest(ctx *fasthttp.RequestCtx, r *engine.TokenRequest) error {
 	return nil
 }
 
-// readMsgpackRequest reads a map with string keys, none of them twice.
+// readMsgpackRequest reads a msgpack map.
 func readMsgpackRequest(body []byte, r *engine.TokenRequest) error {
 	r.Reset()
-	size, rest, err := msgp.ReadMapHeaderBytes(body)
-	if err != nil || size > maxRequestFields {
-		return engine.ErrTokenRequest
-	}
-	seen := make(map[string]bool, size)
-	for range size {
-		var name []byte
-		if name, rest, err = msgp.ReadStringZC(rest); err != nil || seen[string(name)] {
-			return engine.ErrTokenRequest
-		}
-		seen[string(name)] = true
-		field, number := r.Field(name)
-		kind := msgp.NextType(rest)
+	rest, err := readMap(body, maxRequestFields, func(name string, value []byte) (rest []byte, err error) {
+		field, number := r.Field([]byte(name))
+		kind := msgp.NextType(value)
 		switch {
 		case field == nil || kind == msgp.NilType:
-			rest, err = msgp.Skip(rest)
+			return msgp.Skip(value)
 		case kind == msgp.StrType:
-			*field, rest, err = msgp.ReadStringZC(rest)
+			*field, rest, err = msgp.ReadStringZC(value)
 		case number:
-			if *field, rest, err = readDecimal(rest); string(*field) == "0" && field == &r.TTL {
+			if *field, rest, err = readDecimal(value); string(*field) == "0" && field == &r.TTL {
 				*field = nil // sent as 0, signed as none
 			}
 		case field == &r.ClientID:
-			return engine.ErrRequestClientID
+			err = engine.ErrRequestClientID
 		default:
-			return engine.ErrTokenRequest
+			err = engine.ErrTokenRequest
 		}
-		if err != nil {
-			return engine.ErrTokenRequest
-		}
-	}
-	if len(rest) > 0 {
+		return rest, err
+	})
+	switch {
+	case err == engine.ErrRequestClientID:
+		return err
+	case err != nil || len(rest) > 0:
 		return engine.ErrTokenRequest
 	}
 	return nil

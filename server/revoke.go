@@ -82,7 +82,7 @@ func (s *Server) revoke(ctx *fasthttp.RequestCtx, w *work) error {
 
 // forgetRevocations forgets what no token is left for, once a minute at most.
 func (s *Server) forgetRevocations(now engine.UnixMilli) {
-	if last := s.forgotAt.Load(); int64(now)-last >= 60_000 && s.forgotAt.CompareAndSwap(last, int64(now)) {
+	if s.forgetting.due(now, 60_000) {
 		s.verifier.ForgetRevocations(now - engine.UnixMilli(store.RetentionOfRevocations.Milliseconds()))
 	}
 }

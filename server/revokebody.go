@@ -70,40 +70,31 @@ func (r *revocationRequest) readJSON(body []byte) error {
 }
 
 func (r *revocationRequest) readMsgpack(body []byte) error {
-	size, rest, err := msgp.ReadMapHeaderBytes(body)
-	if err != nil || size > maxRequestFields {
-		return errRevocation
-	}
-	seen := make(map[string]bool, size)
-	for range size {
-		var name []byte
-		if name, rest, err = msgp.ReadStringZC(rest); err != nil || seen[string(name)] {
-			return errRevocation
-		}
-		seen[string(name)] = true
-		switch kind := msgp.NextType(rest); {
-		case kind == msgp.NilType && (string(name) == "issuedBefore" || string(name) == "allowReauthMargin"):
-			rest, err = msgp.ReadNilBytes(rest)
-		case string(name) == "targets" && kind == msgp.ArrayType:
-			rest, err = r.readTargets(rest)
-		case string(name) == "issuedBefore":
+	rest, err := readMap(body, maxRequestFields, func(name string, value []byte) (rest []byte, err error) {
+		switch kind := msgp.NextType(value); {
+		case kind == msgp.NilType && (name == "issuedBefore" || name == "allowReauthMargin"):
+			rest, err = msgp.ReadNilBytes(value)
+		case name == "targets" && kind == msgp.ArrayType:
+			rest, err = r.readTargets(value)
+		case name == "issuedBefore":
 			var text []byte
-			if text, rest, err = readDecimal(rest); err != nil {
-				return engine.ErrIssuedBefore
+			if text, rest, err = readDecimal(value); err != nil {
+				return nil, engine.ErrIssuedBefore
 			}
 			var ms int64
 			ms, err = strconv.ParseInt(string(text), 10, 64)
 			r.issuedBefore, r.hasIssuedBefore = engine.UnixMilli(ms), true
-		case string(name) == "allowReauthMargin" && kind == msgp.BoolType:
-			r.margin, rest, err = msgp.ReadBoolBytes(rest)
+		case name == "allowReauthMargin" && kind == msgp.BoolType:
+			r.margin, rest, err = msgp.ReadBoolBytes(value)
 		default:
-			return errRevocation
+			err = errMsgpack
 		}
-		if err != nil {
-			return errRevocation
-		}
-	}
-	if len(rest) > 0 {
+		return rest, err
+	})
+	switch {
+	case err == engine.ErrIssuedBefore:
+		return err
+	case err != nil || len(rest) > 0:
 		return errRevocation
 	}
 	return nil

@@ -79,9 +79,9 @@ type Server struct {
 	bodies   bodyBudget
 
 	revocationRate rate
-	forgotAt       atomic.Int64 // UnixMilli, see forgetRevocations
+	forgetting     pace // of forgetRevocations
+	warning        pace // of warnUnknownClaims
 	draining       atomic.Bool
-	warnedAt       atomic.Int64 // UnixMilli, see warnUnknownClaims
 }
 
 // New returns a Server that does not listen yet.

@@ -132,13 +132,9 @@ func newConfigPrint(g *globals) *cobra.Command {
 			"replaced by [redacted].",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			source, err := flags.source(cmd)
+			_, c, err := flags.load(cmd)
 			if err != nil {
 				return err
-			}
-			c, err := source.Load()
-			if err != nil {
-				return fail(exitConfig, err)
 			}
 			if g.json {
 				for _, s := range c.Settings() {

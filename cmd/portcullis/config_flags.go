@@ -34,6 +34,19 @@ func addConfigFlag(cmd *cobra.Command, path *string) {
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
 }
 
+// load reads the configuration, and returns where it was read from as well.
+func (f *configFlags) load(cmd *cobra.Command) (config.Source, config.Config, error) {
+	source, err := f.source(cmd)
+	if err != nil {
+		return source, config.Config{}, err
+	}
+	c, err := source.Load()
+	if err != nil {
+		return source, c, fail(exitConfig, err)
+	}
+	return source, c, nil
+}
+
 // source returns where the configuration is read from.
 func (f *configFlags) source(cmd *cobra.Command) (config.Source, error) {
 	s, err := fileSource(cmd, f.path)

@@ -25,13 +25,9 @@ func newServe(g *globals) *cobra.Command {
 			"that it names, and POST /-/reload on the admin listener have it read its configuration again.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			source, err := flags.source(cmd)
+			source, c, err := flags.load(cmd)
 			if err != nil {
 				return err
-			}
-			c, err := source.Load()
-			if err != nil {
-				return fail(exitConfig, err)
 			}
 			return serveConfig(cmd.Context(), cmd.ErrOrStderr(), source, &c, g.quiet, nil)
 		},

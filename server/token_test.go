@@ -240,7 +240,8 @@ func TestAStoreThatDoesNotAnswerIsOurFault(t *testing.T) {
 	a.requireRefused(t, 50003, 503, "signed")
 	require.Equal(t, "2", a.header.Get("Retry-After"))
 	require.Contains(t, string(s.admin(t, "GET", "/metrics", nil).body), `portcullis_store_errors_total{op="spend"} 1`)
-	require.Less(t, took, 2*time.Second, "the wait is bounded") // the figure itself is a benchmark's
+	t.Logf("a store that does not answer: 503 after %s", took)
+	require.Less(t, took, 2*time.Second, "the wait is bounded") // the figure is printed, not asserted: machines are noisy
 	require.Equal(t, 201, s.send(t, "POST", "/keys/appId.keyId/requestToken", "application/json", []byte(`{"keyName":"appId.keyId","timestamp":1700000100000}`), basic(fixtureKey)).status, "without a nonce there is nothing to ask")
 	require.Equal(t, 200, s.do(t, "GET", "/v1/admit", basic(fixtureKey)).status)
 }

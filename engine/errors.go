@@ -68,7 +68,11 @@ var (
 	ErrKeyMismatch           = define(StepSignature, "key_mismatch", 40101, 401, "Not authorized", "an unsigned TokenRequest came with the credentials of another key", "authenticate with the key that the TokenRequest names")
 	ErrSandbox               = define(StepRequest, "sandbox_refused", 40101, 401, "Not authorized", "the sandbox token is missing or wrong, or the app is not this key's", "send Authorization: Bearer with server.sandbox_token, or the app's own first key")
 	ErrSandboxFull           = define(StepRequest, "sandbox_full", 40127, 401, "too many apps", "the sandbox has as many apps as it may", "delete apps, or wait: each lives for a day")
-	ErrMessage               = define(StepRequest, "message_malformed", 40013, 400, "invalid message", "a message is not an object with a string clientId, if any", "send one message or an array of messages")
+	ErrMessage               = define(StepRequest, "message_malformed", 40013, 400, "invalid message", "a message is not an object, or its name, clientId, data, encoding or extras has a wrong type", "send objects whose data is text, binary, an object or an array")
+	ErrMessageSize           = define(StepRequest, "message_too_large", 40009, 413, "maximum message length exceeded", "the messages of one publish have more than 65536 bytes of name, clientId, data and extras together", "send less in one publish")
+	ErrFrame                 = define(StepRequest, "frame_malformed", 40000, 400, "bad request: malformed frame", "a frame is not one map of distinct names with an action, or one of its members has a wrong type", "send frames as an Ably SDK does")
+	ErrFrameSize             = define(StepRequest, "frame_too_large", 40009, 413, "maximum frame length exceeded", "a frame is over 512 KiB", "send less in one frame")
+	ErrPresenceFull          = define(StepOperation, "presence_full", 91003, 400, "unable to enter presence channel (maximum member limit exceeded)", "the channel has as many members as it may, or they hold as much data as they may", "use several channels")
 	ErrConnectionKey         = define(StepOperation, "connection_key_mismatch", 40006, 400, "Malformed message; mismatched connectionId", "a message names a connection that is not its sender's", "publish over the connection itself")
 	ErrBasicNeeded           = define(StepCredential, "basic_auth_required", 40162, 401, "this operation needs the API key, not a token", "a token was presented where only the key itself will do", "authenticate with Basic and the API key")
 	ErrUnavailable           = define(StepService, "store_unavailable", 50003, 503, "request could not be completed in time", "the store is slow, unreachable, full, or may have lost its history", "retry after the time that Retry-After gives; see the log and /readyz")
@@ -125,7 +129,7 @@ func Errors() []*ErrorInfo {
 		ErrKeyDisabled, ErrKeyVerifyOnly, ErrKeyRevoked, ErrKeyExpired,
 		ErrClaims, ErrIssuedAtMissing, ErrExpiryMissing, ErrTimeClaim, ErrTokenExpired, ErrExpiryOrder, ErrIssuedInFuture, ErrNotYetValid, ErrTTL,
 		ErrAblyHeader, ErrAblyClaim, ErrClaim, ErrClientID, ErrCapability, ErrCapabilitySize, ErrTokenRevoked, ErrNothingGranted,
-		ErrAblyTokenUnrecognized, ErrTokenRequest, ErrTokenRequestKey, ErrMAC, ErrTimestamp, ErrRequestedTTL, ErrNonceReplayed, ErrTokenSize, ErrKeyMismatch, ErrBasicNeeded, ErrSandbox, ErrSandboxFull, ErrMessage, ErrConnectionKey,
+		ErrAblyTokenUnrecognized, ErrTokenRequest, ErrTokenRequestKey, ErrMAC, ErrTimestamp, ErrRequestedTTL, ErrNonceReplayed, ErrTokenSize, ErrKeyMismatch, ErrBasicNeeded, ErrSandbox, ErrSandboxFull, ErrMessage, ErrMessageSize, ErrFrame, ErrFrameSize, ErrPresenceFull, ErrConnectionKey,
 		ErrForbidden, ErrClientIDMismatch, ErrRequestClientID, ErrChannel, ErrCapabilityDenied, ErrPresenceClientID, ErrOperationClientID,
 		ErrClientIDHeader, ErrOperationParameter, ErrChannelParameter, ErrBadRequest, ErrBody, ErrBodyTooLarge, ErrHeaderTooLarge,
 		ErrNotFound, ErrMethod, ErrTimeout, ErrMisdirected, ErrOrigin, ErrAdminToken, ErrExpectation, ErrVersion, ErrRefusals, ErrRevokeOtherKey, ErrNotRevocable, ErrIssuedBefore, ErrRevocationTarget, ErrChannelRevocation, ErrBatch, ErrRevocationRate, ErrConfiguration, ErrSealSecretMissing, ErrInternal, ErrUnavailable, ErrOverloaded,

@@ -99,6 +99,23 @@ func (c *tokenCache) get(token []byte) *cacheEntry {
 	return e
 }
 
+// recall puts what a cached token grants into dst, and says whether the token is
+// known: then the verdict is err. A nil cache knows nothing.
+func (c *tokenCache) recall(dst *Grant, token []byte, now UnixMilli) (known bool, err error) {
+	if c == nil {
+		return false, nil
+	}
+	entry := c.get(token)
+	if entry == nil {
+		return false, nil
+	}
+	usable, err := entry.check(now)
+	if usable {
+		dst.verified, dst.cacheHit = entry.verified, true
+	}
+	return usable || err != nil, err
+}
+
 // put adds a token that has been verified. A key's tokens may take half of the
 // cache, so that one tenant cannot push out all the others.
 func (c *tokenCache) put(token []byte, g *Grant, j judgement) {

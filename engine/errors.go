@@ -19,7 +19,7 @@ var (
 	ErrHeader          = define(StepHeader, "header_malformed", 40144, 401, "invalid JWT format: the header is not a JSON object", "the JOSE header is not one strict JSON object within the limits", "mint with a JWT library")
 	ErrAlgorithm       = define(StepHeader, "alg_not_allowed", 40144, 401, "invalid JWT format: alg must be HS256", "alg is missing or not exactly HS256", "sign with HS256 and the key's secret")
 	ErrCritical        = define(StepHeader, "critical_header", 40144, 401, "invalid JWT format: crit is not supported", "the header holds crit (RFC 7515 §4.1.11)", "mint without critical extensions")
-	ErrEmbedded        = define(StepHeader, "embedded_token", 40144, 401, "invalid JWT format: x-ably-token is not supported", "the token carries another one in x-ably-token", "send the inner token itself")
+	ErrEmbedded        = define(StepEmbedded, "embedded_token", 40144, 401, "invalid JWT format: an embedded token carries another one", "the token in x-ably-token has an x-ably-token itself", "embed the Ably token itself")
 	ErrType            = define(StepHeader, "typ_not_allowed", 40144, 401, "invalid JWT format: typ is not that of an Ably JWT", "typ is not a string, or names an OAuth access token", "set typ to JWT or leave it out")
 	ErrKidMissing      = define(StepHeader, "kid_missing", 40144, 401, "invalid JWT format: kid is missing", "the header has no kid", "set kid to the key name, appId.keyId")
 	ErrKid             = define(StepHeader, "kid_invalid", 40144, 401, "invalid JWT format: kid is not a key name", "kid is not a string of 1 to 128 bytes", "set kid to the key name, appId.keyId")
@@ -50,6 +50,10 @@ var (
 	ErrCapabilitySize  = define(StepCapability, "capability_too_large", 40003, 400, "invalid x-ably-capability: more than 32 KiB or 1024 resources", "the capability, or what it has in common with the key's, is over the limit", "use wildcards, or split the grant over several tokens")
 	ErrTokenRevoked    = define(StepRevocation, "token_revoked", 40141, 401, "token revoked", "a revocation covers this token", "request a new token")
 	ErrNothingGranted  = define(StepIntersection, "capability_empty", 40160, 401, "operation not permitted with provided capability", "the token's capability and its key's have nothing in common", "ask for resources and operations that the key has")
+
+	ErrEmbeddedMalformed = define(StepEmbedded, "embedded_malformed", 40144, 401, "invalid JWT format: x-ably-token is not a token", "x-ably-token is not a string with an Ably token, or header and claims carry different ones", "put the Ably token, as it was issued, into x-ably-token of the header or of the claims")
+	ErrOuterExpired      = define(StepEmbedded, "embedded_outer_expired", 40142, 401, "token expired", "exp of the JWT that carries the token has passed", "mint a new JWT")
+	ErrOuterLater        = define(StepOuterExpiry, "embedded_outer_later", 40144, 401, "invalid JWT format: exp is later than that of the embedded token", "the JWT that carries the token expires more than 5 s later than the token itself", "let the outer JWT expire when the inner token does, or earlier")
 
 	ErrForbidden = define(StepPeer, "forbidden", 40300, 403, "forbidden", "the key may not be presented from this origin or address", "present it from where its restrictions allow, or use a token")
 
@@ -116,7 +120,7 @@ func Errors() []*ErrorInfo {
 	return []*ErrorInfo{
 		ErrNoCredentials, ErrMalformedKey, ErrMalformedToken, ErrTokenTooLong, ErrAblyToken, ErrInsecureBasic, ErrAmbiguous, ErrAuthorization,
 		ErrSegments, ErrPadding, ErrAlphabet, ErrTrailingBits, ErrBase64,
-		ErrHeader, ErrAlgorithm, ErrCritical, ErrEmbedded, ErrType, ErrKidMissing, ErrKid, ErrDuplicateName,
+		ErrHeader, ErrAlgorithm, ErrCritical, ErrEmbedded, ErrEmbeddedMalformed, ErrOuterExpired, ErrOuterLater, ErrType, ErrKidMissing, ErrKid, ErrDuplicateName,
 		ErrUnknownApp, ErrUnknownKey, ErrKeyAppUnknown, ErrSecret, ErrSignature,
 		ErrKeyDisabled, ErrKeyVerifyOnly, ErrKeyRevoked, ErrKeyExpired,
 		ErrClaims, ErrIssuedAtMissing, ErrExpiryMissing, ErrTimeClaim, ErrTokenExpired, ErrExpiryOrder, ErrIssuedInFuture, ErrNotYetValid, ErrTTL,

@@ -49,6 +49,7 @@ type verified struct {
 // memory is what a Grant keeps from one use to the next.
 type memory struct {
 	cacheHit bool
+	inner    []byte // the token that another one carried, empty when none did
 	claims   []byte
 	set      capability.Set
 }
@@ -218,6 +219,15 @@ func (v *verified) build() (made bool) {
 	}
 	v.claimed, v.claimedText = nil, nil
 	return made
+}
+
+// Token returns the token that decides, given the one that was verified: that
+// itself, or the one that it carries. It is the same after a refusal.
+func (g *Grant) Token(verified []byte) []byte {
+	if len(g.inner) > 0 {
+		return g.inner
+	}
+	return verified
 }
 
 // FromCache says whether the verdict came from the cache of verified tokens.

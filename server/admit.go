@@ -89,6 +89,7 @@ func (s *Server) verifyCredential(ctx *fasthttp.RequestCtx, w *work, g *engine.G
 	switch {
 	case !c.isKey:
 		err = s.verifyToken(g, c.text)
+		c.text = g.Token(c.text)
 	case !s.settings.Load().mayPresentKey(ctx):
 		return engine.ErrInsecureBasic
 	default:
@@ -107,7 +108,7 @@ func (s *Server) verifyToken(g *engine.Grant, token []byte) error {
 	err := s.verifier.VerifyToken(g, token, now)
 	s.metrics.lookedUp(g.FromCache())
 	if err != nil {
-		return s.refusals.Answer(token, err, now)
+		return s.refusals.Answer(g.Token(token), err, now)
 	}
 	if g.HasUnknownClaims() {
 		s.warnUnknownClaims(g, now)

@@ -76,35 +76,36 @@ type outerToken struct {
 	hasExp  bool
 }
 
-// readOuter reads of the header x-ably-token, and of a JWS's claims that and exp.
-// What a JWE encrypts stays unknown, also when it expires.
+// readOuter reads of the header x-ably-token, and of a JWS's claims that and exp:
+// first whether they can be read at all, then what they say. What a JWE encrypts
+// stays unknown, also when it expires.
 func readOuter(token string) (outerToken, string) {
 	segments := strings.Split(token, ".")
 	header, reason := parseHeader(segments[0])
 	if reason != "" {
 		return outerToken{}, reason
 	}
-	inHeader, present := header.get(embeddedName)
-	if present && !isToken(inHeader) {
-		return outerToken{}, "embedded_malformed"
-	}
-	outer := outerToken{inner: inHeader.str}
-	if len(segments) == jweSegments {
-		return outer, ""
-	}
-
-	claims, reason := parseObject(segments[1])
-	if reason != "" {
-		return outerToken{}, reason
+	claims := value{kind: kindObject}
+	if len(segments) != jweSegments {
+		if claims, reason = parseObject(segments[1]); reason != "" {
+			return outerToken{}, reason
+		}
 	}
 	if claims.count(embeddedName) > 1 || claims.count("exp") > 1 {
 		return outerToken{}, "duplicate_name"
 	}
-	if claim, inClaims := claims.get(embeddedName); inClaims {
-		if !isToken(claim) || present && claim.str != inHeader.str {
-			return outerToken{}, "embedded_malformed"
-		}
-		outer.inner = claim.str
+
+	inHeader, hasHeader := header.get(embeddedName)
+	inClaims, hasClaim := claims.get(embeddedName)
+	switch {
+	case hasHeader && !isToken(inHeader), hasClaim && !isToken(inClaims):
+		return outerToken{}, "embedded_malformed"
+	case hasHeader && hasClaim && inHeader.str != inClaims.str:
+		return outerToken{}, "embedded_malformed"
+	}
+	outer := outerToken{inner: inHeader.str}
+	if !hasHeader {
+		outer.inner = inClaims.str
 	}
 	exp, hasExp := claims.get("exp")
 	if !hasExp {

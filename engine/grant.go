@@ -32,6 +32,11 @@ type verified struct {
 	revocationKey    []byte
 	clientType       ClientType
 	unknownClaims    bool
+	sealed           bool // an issued token, not a JWT
+
+	// The claims that speak of some channels only, as userclaims.go keeps them; nil
+	// for most tokens.
+	userClaims []byte
 
 	// What the token claims, nil when it claims nothing and so has all that its
 	// key has; and the text it claims it with.
@@ -51,6 +56,8 @@ type memory struct {
 	cacheHit bool
 	claims   []byte
 	set      capability.Set
+
+	forUserClaims []byte
 }
 
 // ClientType is the signed claim x-ably-clientType.
@@ -207,6 +214,7 @@ func (g *Grant) Clone() Grant {
 func (v *verified) keep() (made bool) {
 	v.clientID = bytes.Clone(v.clientID)
 	v.revocationKey = bytes.Clone(v.revocationKey)
+	v.userClaims = bytes.Clone(v.userClaims)
 	return v.build()
 }
 

@@ -23,7 +23,7 @@ func (c *connection) present(f *frame.Frame) ([][]string, error) {
 	said := slices.Clone(e.Items) // the fanout takes out leaves of who is not there
 	if err := c.hub.options.Fanout.Present(context.Background(), e); err != nil {
 		if err == fanout.ErrMembers {
-			return nil, engine.ErrMembers
+			return nil, engine.ErrPresenceFull
 		}
 		return nil, err
 	}

@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"capability":           {"internal/jsonscan"},
 	"engine":               {"capability", "internal/base64url", "internal/hs256", "internal/jsonscan", "internal/nearest"},
 	"admission":            {"engine", "capability"},
+	"admission/registry":   {"engine", "capability"},
 	"store":                {"engine"},
 	"store/storetest":      {"store", "engine"},
 	"store/internal/state": {"store", "engine"},
@@ -49,10 +50,12 @@ var mayUse = map[string][]string{
 	"capability": {},
 	"engine":     {"github.com/dgraph-io/ristretto/v2", "github.com/cespare/xxhash/v2", "github.com/dustin/go-humanize", "golang.org/x/sys", "golang.org/x/crypto"},
 	"admission":  {"github.com/dgraph-io/ristretto/v2", "github.com/cespare/xxhash/v2", "github.com/dustin/go-humanize", "golang.org/x/sys", "golang.org/x/crypto"},
+
+	"admission/registry": {"github.com/dgraph-io/ristretto/v2", "github.com/cespare/xxhash/v2", "github.com/dustin/go-humanize", "golang.org/x/sys", "golang.org/x/crypto"},
 }
 
 // pure packages decide from their arguments alone.
-var pure = []string{"capability", "engine", "admission"}
+var pure = []string{"capability", "engine", "admission", "admission/registry"}
 
 // impure are the ways out of a pure package.
 var impure = []string{"net", "os", "log", "log/slog", "net/http", "io/ioutil", "os/signal"}

@@ -68,10 +68,30 @@ var (
 	ErrKeyMismatch           = define(StepSignature, "key_mismatch", 40101, 401, "Not authorized", "an unsigned TokenRequest came with the credentials of another key", "authenticate with the key that the TokenRequest names")
 	ErrSandbox               = define(StepRequest, "sandbox_refused", 40101, 401, "Not authorized", "the sandbox token is missing or wrong, or the app is not this key's", "send Authorization: Bearer with server.sandbox_token, or the app's own first key")
 	ErrSandboxFull           = define(StepRequest, "sandbox_full", 40127, 401, "too many apps", "the sandbox has as many apps as it may", "delete apps, or wait: each lives for a day")
-	ErrMessage               = define(StepRequest, "message_malformed", 40013, 400, "invalid message", "a message is not an object with a string clientId, if any", "send one message or an array of messages")
+	ErrMessage               = define(StepRequest, "message_malformed", 40013, 400, "invalid message", "a message is not an object, or its name, clientId, data, encoding or extras has a wrong type", "send objects whose data is text, binary, an object or an array")
+	ErrMessageSize           = define(StepRequest, "message_too_large", 40009, 413, "maximum message length exceeded", "the messages of one publish have more than 65536 bytes of name, clientId, data and extras together", "send less in one publish")
+	ErrFrame                 = define(StepRequest, "frame_malformed", 40000, 400, "bad request: malformed frame", "a frame is not one map of distinct names with an action, or one of its members has a wrong type", "send frames as an Ably SDK does")
+	ErrFrameSize             = define(StepRequest, "frame_too_large", 40009, 413, "maximum frame length exceeded", "a frame is over 512 KiB", "send less in one frame")
+	ErrPresenceFull          = define(StepOperation, "presence_full", 91003, 400, "unable to enter presence channel (maximum member limit exceeded)", "the channel has as many members as it may, or they hold as much data as they may", "use several channels")
 	ErrConnectionKey         = define(StepOperation, "connection_key_mismatch", 40006, 400, "Malformed message; mismatched connectionId", "a message names a connection that is not its sender's", "publish over the connection itself")
 	ErrBasicNeeded           = define(StepCredential, "basic_auth_required", 40162, 401, "this operation needs the API key, not a token", "a token was presented where only the key itself will do", "authenticate with Basic and the API key")
 	ErrUnavailable           = define(StepService, "store_unavailable", 50003, 503, "request could not be completed in time", "the store is slow, unreachable, full, or may have lost its history", "retry after the time that Retry-After gives; see the log and /readyz")
+
+	ErrConnectionKeyUnknown = define(StepRequest, "connection_key_unknown", 80018, 400, "invalid connection key", "a client came back with a connection key that is unknown or older than two minutes; it got a new connection", "nothing: SDKs attach their channels again")
+	ErrReauthentication     = define(StepCredential, "reauthentication_refused", 40101, 401, "Not authorized: the new token was refused", "the token of an AUTH frame does not verify; explain says why", "send a token that verifies; explain it")
+	ErrNotServed            = define(StepOperation, "operation_not_served", 40000, 400, "bad request: not served", "a frame asks for history, objects or annotations, which this server does not keep", "use a service that keeps messages")
+	ErrForgotten            = define(StepService, "publish_outcome_unknown", 50003, 503, "the outcome of this publish is not known any more", "a publish was repeated after 256 later ones", "publish again if it may be delivered twice")
+	ErrDraining             = define(StepService, "draining", 50003, 503, "the server is shutting down", "the server was told to stop", "connect again: SDKs do so by themselves")
+
+	ErrKeyRemoved       = define(StepKeyState, "key_removed", 40130, 401, "key not permitted", "the key of a live connection was removed from the configuration, or its secret was replaced", "use a key that is configured, with its present secret")
+	ErrClientType       = define(StepClientID, "client_type_unsigned", 40167, 401, "clientType server must be signed into the token", "the connection declares clientType=server and its token lacks the claim", "mint the token with x-ably-clientType, or drop the parameter")
+	ErrIdentifiedOnly   = define(StepOperation, "identified_client_required", 40161, 401, "operation not permitted: requires an identified client", "the channel's namespace is for identified clients and the connection is anonymous", "mint the token with x-ably-clientId")
+	ErrModeNotRequested = define(StepOperation, "mode_not_requested", 40165, 401, "operation not permitted: the channel mode was not requested when attaching", "the channel was attached without the mode that the operation needs; the capability grants it", "request the mode when attaching, or attach with the default modes")
+	ErrNotAttached      = define(StepOperation, "channel_not_attached", 90001, 404, "channel operation failed: not attached", "presence was entered, updated or left on a channel that the connection is not attached to", "attach first")
+	ErrAttachments      = define(StepOperation, "too_many_channels", 90010, 400, "maximum number of channels per connection exceeded", "the connection is attached to 1,000 channels already", "detach what is not needed, or use another connection")
+	ErrPublishRate      = define(StepOperation, "publish_rate", 42911, 429, "rate limit exceeded: too many messages on this channel", "the connection publishes faster than its token's claim ably.limits.publish.perAttachment.maxRate allows", "publish more slowly, or mint the token with a higher rate")
+	ErrAppConnections   = define(StepPeer, "app_connections", 40150, 401, "too many connections of this app", "the app has as many connections as limits.connections_per_app", "raise the limit, or close connections")
+	ErrTokenConnections = define(StepPeer, "token_connections", 40151, 401, "too many connections with this token", "the token has as many connections as limits.connections_per_token", "issue a token for each client, or raise the limit")
 
 	ErrClientIDMismatch   = define(StepClientID, "client_id_mismatch", 40102, 401, "Invalid clientId for credentials", "the request names a clientId that the token does not carry", "drop the clientId from the request, or mint the token for it (or for *)")
 	ErrRequestClientID    = define(StepClientID, "request_client_id_invalid", 40012, 400, "invalid clientId", "the clientId of the request is not of 1 to 256 bytes, holds a control character, or holds *", "use a plain identifier")
@@ -125,8 +145,11 @@ func Errors() []*ErrorInfo {
 		ErrKeyDisabled, ErrKeyVerifyOnly, ErrKeyRevoked, ErrKeyExpired,
 		ErrClaims, ErrIssuedAtMissing, ErrExpiryMissing, ErrTimeClaim, ErrTokenExpired, ErrExpiryOrder, ErrIssuedInFuture, ErrNotYetValid, ErrTTL,
 		ErrAblyHeader, ErrAblyClaim, ErrClaim, ErrClientID, ErrCapability, ErrCapabilitySize, ErrTokenRevoked, ErrNothingGranted,
-		ErrAblyTokenUnrecognized, ErrTokenRequest, ErrTokenRequestKey, ErrMAC, ErrTimestamp, ErrRequestedTTL, ErrNonceReplayed, ErrTokenSize, ErrKeyMismatch, ErrBasicNeeded, ErrSandbox, ErrSandboxFull, ErrMessage, ErrConnectionKey,
-		ErrForbidden, ErrClientIDMismatch, ErrRequestClientID, ErrChannel, ErrCapabilityDenied, ErrPresenceClientID, ErrOperationClientID,
+		ErrAblyTokenUnrecognized, ErrTokenRequest, ErrTokenRequestKey, ErrMAC, ErrTimestamp, ErrRequestedTTL, ErrNonceReplayed, ErrTokenSize, ErrKeyMismatch, ErrBasicNeeded, ErrSandbox, ErrSandboxFull, ErrMessage, ErrMessageSize, ErrFrame, ErrFrameSize, ErrPresenceFull, ErrConnectionKey,
+		ErrKeyRemoved,
+		ErrForbidden, ErrAppConnections, ErrTokenConnections, ErrClientIDMismatch, ErrRequestClientID, ErrClientType, ErrChannel, ErrCapabilityDenied, ErrPresenceClientID, ErrOperationClientID,
+		ErrIdentifiedOnly, ErrModeNotRequested, ErrNotAttached, ErrAttachments, ErrPublishRate,
+		ErrConnectionKeyUnknown, ErrReauthentication, ErrNotServed, ErrForgotten, ErrDraining,
 		ErrClientIDHeader, ErrOperationParameter, ErrChannelParameter, ErrBadRequest, ErrBody, ErrBodyTooLarge, ErrHeaderTooLarge,
 		ErrNotFound, ErrMethod, ErrTimeout, ErrMisdirected, ErrOrigin, ErrAdminToken, ErrExpectation, ErrVersion, ErrRefusals, ErrRevokeOtherKey, ErrNotRevocable, ErrIssuedBefore, ErrRevocationTarget, ErrChannelRevocation, ErrBatch, ErrRevocationRate, ErrConfiguration, ErrSealSecretMissing, ErrInternal, ErrUnavailable, ErrOverloaded,
 	}

@@ -32,6 +32,11 @@ type verified struct {
 	revocationKey    []byte
 	clientType       ClientType
 	unknownClaims    bool
+	sealed           bool // an issued token, not a JWT
+
+	// The claims that speak of some channels only, as userclaims.go keeps them; nil
+	// for most tokens.
+	userClaims []byte
 
 	// What the token claims, nil when it claims nothing and so has all that its
 	// key has; and the text it claims it with.
@@ -52,6 +57,8 @@ type memory struct {
 	inner    []byte // the token that another one carried, empty when none did
 	claims   []byte
 	set      capability.Set
+
+	forUserClaims []byte
 }
 
 // ClientType is the signed claim x-ably-clientType.
@@ -208,6 +215,7 @@ func (g *Grant) Clone() Grant {
 func (v *verified) keep() (made bool) {
 	v.clientID = bytes.Clone(v.clientID)
 	v.revocationKey = bytes.Clone(v.revocationKey)
+	v.userClaims = bytes.Clone(v.userClaims)
 	return v.build()
 }
 

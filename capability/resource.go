@@ -87,6 +87,9 @@ func ParseChannel(name []byte) (Resource, error) {
 	return r, nil
 }
 
+// String returns the resource as capabilities write it. Nothing is decided on it.
+func (r Resource) String() string { return r.Qualifier.String() + string(r.Path) }
+
 // Covers says whether r, read as a capability's resource with wildcards, covers
 // other, which has none.
 func (r Resource) Covers(other Resource) bool {

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"net/netip"
+	"strings"
 
 	"portcullis/capability"
 )
@@ -77,6 +78,12 @@ func (g *Grant) KeyName() string {
 		return ""
 	}
 	return g.key.Name
+}
+
+// App returns the id of the key's app.
+func (g *Grant) App() string {
+	app, _, _ := strings.Cut(g.KeyName(), ".")
+	return app
 }
 
 // Identity returns who the credential says its bearer is.

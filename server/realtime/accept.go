@@ -132,12 +132,13 @@ func (h *Hub) connect(s *socket, o *Opening, unknown *engine.ErrorInfo, now engi
 		return nil, err
 	}
 	c.session.SetNamespaces(h.settings.Load().Namespaces[c.app])
-	c.session.Begin(now)
 	c.ops.Lock()
 	defer c.ops.Unlock()
 	c.timer = time.AfterFunc(maxIdleInterval, c.tick)
-	err := h.live.Add(c, &c.session, o.Token, h.settings.Load().Limits)
+	// First of all: what is revoked from now on reaches it.
+	err := h.live.Add(c, &o.Grant, o.Token, h.settings.Load().Limits)
 	if err == nil {
+		c.session.Begin(now)
 		err = h.remember(c)
 	}
 	if err != nil {
@@ -204,7 +205,7 @@ func (c *connection) resume(s *socket, o *Opening, now engine.UnixMilli) error {
 	for _, a := range c.channels {
 		a.unsubscribe()
 	}
-	if err := c.hub.live.Update(c, &c.session, o.Token, c.hub.settings.Load().Limits); err != nil {
+	if err := c.hub.live.Add(c, &o.Grant, o.Token, c.hub.settings.Load().Limits); err != nil {
 		c.away()
 		return err
 	}
@@ -219,6 +220,7 @@ func (c *connection) bind(s *socket, unknown *engine.ErrorInfo, now engine.UnixM
 	defer c.mu.Unlock()
 	c.socket = s
 	c.hub.metrics.opened()
+	c.session.Review(now) // for what was revoked before it was among the live ones
 	c.connected(unknown)
 	c.schedule(now)
 }

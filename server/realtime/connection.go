@@ -131,7 +131,7 @@ func (c *connection) away() {
 	for _, a := range c.channels {
 		a.unsubscribe()
 	}
-	c.hub.live.Pause(c)
+	c.hub.live.Remove(c) // whoever is away counts for no limit
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dropped {

@@ -117,7 +117,9 @@ func (h *Hub) each(f func(c *connection)) {
 // Revoked tells the connections that a revocation of that key may concern. What
 // their credentials no longer permit is refused whether or not they are told.
 func (h *Hub) Revoked(keyName string, r engine.Revocation) {
-	h.live.Matching(keyName, r, (*connection).review)
+	for _, c := range h.live.Matching(nil, keyName, r) {
+		c.review()
+	}
 }
 
 // KeysChanged has every connection look at its key again.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/fasthttp/websocket"
 
+	"portcullis/admission"
+	"portcullis/admission/registry"
 	"portcullis/engine"
 	"portcullis/server/realtime/frame"
 )
@@ -139,11 +141,12 @@ func (c *connection) reauthenticate(s *socket, f *frame.Frame) {
 		c.refuse(reauthError(err.(*engine.ErrorInfo)), causeRefused)
 		return
 	}
-	c.mu.Lock()
-	lost, err := c.session.Reauthenticate(&g, now)
-	c.mu.Unlock()
+	err := c.hub.live.Update(c, &g, registry.FingerprintOf(g.Token(f.AccessToken)), c.hub.settings.Load().Limits)
+	var lost []*admission.Attachment
 	if err == nil {
-		err = c.hub.live.Update(c, &c.session, fingerprint(g.Token(f.AccessToken)), c.hub.settings.Load().Limits)
+		c.mu.Lock()
+		lost, err = c.session.Reauthenticate(&g, now)
+		c.mu.Unlock()
 	}
 	if err != nil {
 		c.refuse(err.(*engine.ErrorInfo), causeRefused)

@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"fanout/fanouttest":     {"fanout"},
 	"fanout/memory":         {"fanout"},
 	"server/realtime/frame": {"engine", "fanout", "internal/jsonscan", "internal/msgpackscan"},
-	"server":                {"admission", "engine", "capability", "store", "internal/jsonscan"},
+	"server":                {"admission", "engine", "capability", "store", "server/realtime/frame", "internal/jsonscan", "internal/msgpackscan"},
 	"fuzz":                  {"engine", "capability"},
 	"cmd/portcullis":        {"store", "store/memory", "store/bolt", "internal/nearest", "server", "admission", "engine", "capability", "internal/config", "internal/base64url", "internal/vectors"},
 }

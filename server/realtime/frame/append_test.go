@@ -76,12 +76,13 @@ func TestFrames(t *testing.T) {
 		"attached with params": {func(d []byte, f Format) []byte {
 			return AppendAttached(d, f, &Attached{Channel: []byte(`[?rewind=1]"é`), Flags: FlagHasPresence | FlagResumed, Params: []Param{{[]byte("rewind"), []byte("1")}, {[]byte(`"`), []byte("")}}, Error: engine.ErrTokenExpired})
 		}, `{"action":11,"channel":"[?rewind=1]\"é","flags":5,"params":{"rewind":"1","\"":""},"error":` + expired + `}`},
-		"detached":           {func(d []byte, f Format) []byte { return AppendDetached(d, f, room, nil) }, `{"action":13,"channel":"c"}`},
-		"detached by us":     {func(d []byte, f Format) []byte { return AppendDetached(d, f, room, engine.ErrTokenExpired) }, `{"action":13,"channel":"c","error":` + expired + `}`},
-		"closed":             {AppendClosed, `{"action":8}`},
-		"auth":               {AppendAuth, `{"action":17}`},
-		"sync":               {func(d []byte, f Format) []byte { return AppendSync(d, f, room, "id:", nil) }, `{"action":16,"channel":"c","channelSerial":"id:","presence":[]}`},
-		"sync of one member": {func(d []byte, f Format) []byte { return AppendSync(d, f, room, "id:2", []fanout.Item{member}) }, `{"action":16,"channel":"c","channelSerial":"id:2","presence":[{"id":"c1:1:0","action":2,"clientId":"alice","connectionId":"c1","timestamp":1700000000000,"data":"d"}]}`},
+		"detached":             {func(d []byte, f Format) []byte { return AppendDetached(d, f, room, nil) }, `{"action":13,"channel":"c"}`},
+		"detached by us":       {func(d []byte, f Format) []byte { return AppendDetached(d, f, room, engine.ErrTokenExpired) }, `{"action":13,"channel":"c","error":` + expired + `}`},
+		"closed":               {AppendClosed, `{"action":8}`},
+		"auth":                 {AppendAuth, `{"action":17}`},
+		"no frame, but a body": {func(d []byte, f Format) []byte { return AppendErrorInfo(d, f, engine.ErrTokenExpired) }, `{"error":` + expired + `}`},
+		"sync":                 {func(d []byte, f Format) []byte { return AppendSync(d, f, room, "id:", nil) }, `{"action":16,"channel":"c","channelSerial":"id:","presence":[]}`},
+		"sync of one member":   {func(d []byte, f Format) []byte { return AppendSync(d, f, room, "id:2", []fanout.Item{member}) }, `{"action":16,"channel":"c","channelSerial":"id:2","presence":[{"id":"c1:1:0","action":2,"clientId":"alice","connectionId":"c1","timestamp":1700000000000,"data":"d"}]}`},
 		"message": {func(d []byte, f Format) []byte {
 			return AppendEvent(d, f, room, &fanout.Event{ID: "c1:0", ConnectionID: "c1", Serial: "s-1", Timestamp: 1700000000000, Items: []fanout.Item{alice}})
 		}, `{"action":15,"channel":"c","id":"c1:0","connectionId":"c1","channelSerial":"s-1","timestamp":1700000000000,"messages":[{"id":"c1:0:0","clientId":"alice","connectionId":"c1","name":"e","data":"d","timestamp":1700000000000}]}`},

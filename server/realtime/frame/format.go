@@ -20,7 +20,7 @@ const (
 	MaxChannelBytes = 2048      // channel name
 	maxIDBytes      = 256       // id of an item
 	maxEncoding     = 256       // bytes of an encoding
-	maxFields       = 64        // members of a frame or an item
+	keptBytes       = 16 << 10  // a Frame that has read more keeps no memory for the next
 )
 
 // Action is what a frame is for (TR2).

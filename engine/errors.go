@@ -77,6 +77,7 @@ var (
 	ErrBasicNeeded           = define(StepCredential, "basic_auth_required", 40162, 401, "this operation needs the API key, not a token", "a token was presented where only the key itself will do", "authenticate with Basic and the API key")
 	ErrUnavailable           = define(StepService, "store_unavailable", 50003, 503, "request could not be completed in time", "the store is slow, unreachable, full, or may have lost its history", "retry after the time that Retry-After gives; see the log and /readyz")
 
+	ErrLimitParameter       = define(StepRequest, "limit_invalid", 40003, 400, "limit is not a number from 1 to 1000", "the parameter limit of a list is not a number from 1 to 1000", "ask for fewer, and follow the Link headers")
 	ErrConnectionKeyUnknown = define(StepRequest, "connection_key_unknown", 80018, 400, "invalid connection key", "a client came back with a connection key that is unknown or older than two minutes; it got a new connection", "nothing: SDKs attach their channels again")
 	ErrReauthentication     = define(StepCredential, "reauthentication_refused", 40101, 401, "Not authorized: the new token was refused", "the token of an AUTH frame does not verify; explain says why", "send a token that verifies; explain it")
 	ErrNotServed            = define(StepOperation, "operation_not_served", 40000, 400, "bad request: not served", "a frame asks for history, objects or annotations, which this server does not keep", "use a service that keeps messages")
@@ -149,7 +150,7 @@ func Errors() []*ErrorInfo {
 		ErrKeyRemoved,
 		ErrForbidden, ErrAppConnections, ErrTokenConnections, ErrClientIDMismatch, ErrRequestClientID, ErrClientType, ErrChannel, ErrCapabilityDenied, ErrPresenceClientID, ErrOperationClientID,
 		ErrIdentifiedOnly, ErrModeNotRequested, ErrNotAttached, ErrAttachments, ErrPublishRate,
-		ErrConnectionKeyUnknown, ErrReauthentication, ErrNotServed, ErrForgotten, ErrDraining,
+		ErrLimitParameter, ErrConnectionKeyUnknown, ErrReauthentication, ErrNotServed, ErrForgotten, ErrDraining,
 		ErrClientIDHeader, ErrOperationParameter, ErrChannelParameter, ErrBadRequest, ErrBody, ErrBodyTooLarge, ErrHeaderTooLarge,
 		ErrNotFound, ErrMethod, ErrTimeout, ErrMisdirected, ErrOrigin, ErrAdminToken, ErrExpectation, ErrVersion, ErrRefusals, ErrRevokeOtherKey, ErrNotRevocable, ErrIssuedBefore, ErrRevocationTarget, ErrChannelRevocation, ErrBatch, ErrRevocationRate, ErrConfiguration, ErrSealSecretMissing, ErrInternal, ErrUnavailable, ErrOverloaded,
 	}

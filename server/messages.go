@@ -1,9 +1,14 @@
 package server
 
 import (
+	"bytes"
+
+	"github.com/segmentio/encoding/json"
+	"github.com/tinylib/msgp/msgp"
 	"github.com/valyala/fasthttp"
 
-	"portcullis/engine"
+	"portcullis/capability"
+	"portcullis/fanout"
 	"portcullis/server/realtime/frame"
 )
 
@@ -11,24 +16,75 @@ import (
 // to say.
 const maxPublishBytes = 256 << 10
 
-// readMessages reads a publish, one message or an array of them, and checks that
-// the sender may speak as each names. It returns how many there are.
-func readMessages(ctx *fasthttp.RequestCtx, sender engine.Identity) (int, error) {
+// messages answers GET and POST /channels/{channel}/messages, and GET of its alias
+// history. Nothing is kept, so every history is empty.
+func (s *Server) messages(ctx *fasthttp.RequestCtx) {
+	s.rest(ctx, func(w *work) error {
+		channel := parameter(ctx)
+		if ctx.IsPost() {
+			return s.publish(ctx, w, channel)
+		}
+		if err := w.session.Authorize(channel, capability.History); err != nil {
+			return err
+		}
+		name := "messages"
+		if path, _, _ := bytes.Cut(ctx.Request.Header.RequestURI(), []byte{'?'}); bytes.HasSuffix(path, []byte("/history")) {
+			name = "history"
+		}
+		writePage(ctx, name)
+		return nil
+	})
+}
+
+// publish delivers one message, or a list of them, to the connections that are
+// attached to the channel.
+func (s *Server) publish(ctx *fasthttp.RequestCtx, w *work, channel []byte) error {
+	if err := w.session.Authorize(channel, capability.Publish); err != nil {
+		return err // before anything of the body is looked at
+	}
 	f := formatJSON
 	if isMediaType(ctx.Request.Header.ContentType(), "application/x-msgpack") {
 		f = formatMsgpack
 	}
 	var published frame.Frame
 	if err := frame.ReadMessages(&published, f, ctx.Request.Body()); err != nil {
-		return 0, err
+		return err
 	}
-	for i := range published.Items {
-		if _, err := sender.Stamp(published.Items[i].NamedClientID()); err != nil {
-			return 0, err
+	app := w.grant.App()
+	w.session.SetNamespaces((*s.namespaces.Load())[app])
+	e, err := s.hub.PublishRequest(ctx, &w.session, app, channel, &published)
+	if err != nil {
+		return err
+	}
+	writePublished(ctx, channel, e)
+	return nil
+}
+
+// writePublished answers a publish with the id of its first message and the serial
+// of each.
+func writePublished(ctx *fasthttp.RequestCtx, channel []byte, e *fanout.Event) {
+	serials := make([]string, len(e.Items))
+	for i := range e.Items {
+		serials[i] = e.Items[i].Serial
+	}
+	id := e.ID + ":0"
+	f := formatOf(ctx)
+	ctx.SetStatusCode(fasthttp.StatusCreated)
+	ctx.Response.Header.SetContentTypeBytes(contentTypes[f])
+	if f == formatMsgpack {
+		b := msgp.AppendStringFromBytes(msgp.AppendString(msgp.AppendMapHeader(nil, 3), "channel"), channel)
+		b = msgp.AppendString(msgp.AppendString(b, "messageId"), id)
+		b = msgp.AppendArrayHeader(msgp.AppendString(b, "serials"), uint32(len(serials)))
+		for _, serial := range serials {
+			b = msgp.AppendString(b, serial)
 		}
+		ctx.SetBody(b)
+		return
 	}
-	if published.ConnectionKey != nil {
-		return 0, engine.ErrConnectionKey // there are no connections to speak for
-	}
-	return len(published.Items), nil
+	body, _ := json.Marshal(struct { // of strings only: it cannot fail
+		Channel   string   `json:"channel"`
+		MessageID string   `json:"messageId"`
+		Serials   []string `json:"serials"`
+	}{string(channel), id, serials})
+	ctx.SetBody(body)
 }

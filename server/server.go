@@ -56,7 +56,7 @@ type Options struct {
 	Sandbox              bool          // POST /apps and DELETE /apps/{id}
 	SandboxToken         engine.Secret // what POST /apps must bear; "" means nothing
 	Reload               func() error  // what POST /-/reload does; nil means there is no such endpoint
-	Fanout               fanout.Fanout // messages and presence; nil means that there are no realtime connections
+	Fanout               fanout.Fanout // messages and presence between realtime connections; needed
 }
 
 // Settings are what can change while the server runs.
@@ -84,7 +84,7 @@ type Server struct {
 	refusals *admission.Refusals
 	issuer   *engine.Issuer
 	sandbox  *sandbox
-	hub      *realtime.Hub // nil without a Fanout
+	hub      *realtime.Hub
 	bodies   bodyBudget
 
 	namespaces atomic.Pointer[map[string]*admission.Namespaces] // by app
@@ -114,11 +114,9 @@ func New(o Options) *Server {
 	}
 	s.sandbox = newSandbox(o.Verifier, o.Store, s.log)
 	s.metrics = newMetrics(o.Version, o.Verifier, o.Store)
-	if o.Fanout != nil {
-		s.hub = realtime.New(realtime.Options{
-			Verify: s.verifyToken, Fanout: o.Fanout, Now: s.now, Log: s.log, Metrics: s.metrics.registry,
-		})
-	}
+	s.hub = realtime.New(realtime.Options{
+		Verify: s.verifyToken, Fanout: o.Fanout, Now: s.now, Log: s.log, Metrics: s.metrics.registry,
+	})
 	s.Apply(o.Settings)
 	s.metrics.reloaded(nil, s.now())
 	s.public = s.newHTTP(s.Handler(), &o)
@@ -151,7 +149,7 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler, o *Options) *fasthttp.
 // the keys of sandbox apps; all of it or, after an error, nothing.
 func (s *Server) Configure(keys []engine.Key, rules engine.TokenRules, seal []engine.SealSecret) error {
 	err := s.sandbox.configure(keys, rules, seal)
-	if err == nil && s.hub != nil {
+	if err == nil {
 		s.hub.KeysChanged()
 	}
 	return err
@@ -170,9 +168,7 @@ func (s *Server) LoadRevocations() error {
 			return
 		}
 		s.verifier.Revoke(keyName, r)
-		if s.hub != nil {
-			s.hub.Revoked(keyName, r)
-		}
+		s.hub.Revoked(keyName, r)
 	})
 	mu.Lock()
 	defer mu.Unlock()
@@ -199,12 +195,10 @@ func (s *Server) Apply(settings Settings) {
 		namespaces[app] = admission.NewNamespaces(ids...)
 	}
 	s.namespaces.Store(&namespaces)
-	if s.hub != nil {
-		s.hub.Apply(realtime.Settings{
-			Limits:     registry.Limits{PerApp: settings.ConnectionsPerApp, PerToken: settings.ConnectionsPerToken},
-			Namespaces: namespaces,
-		})
-	}
+	s.hub.Apply(realtime.Settings{
+		Limits:     registry.Limits{PerApp: settings.ConnectionsPerApp, PerToken: settings.ConnectionsPerToken},
+		Namespaces: namespaces,
+	})
 }
 
 // Reloaded notes, for the metrics, how reading the configuration went: nil or why
@@ -314,10 +308,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
-	if s.hub != nil {
-		if err := s.hub.Close(ctx); err != nil {
-			s.log.Warn("some realtime connections were not closed in time")
-		}
+	if err := s.hub.Close(ctx); err != nil {
+		s.log.Warn("some realtime connections were not closed in time")
 	}
 	return errors.Join(s.public.ShutdownWithContext(ctx), s.admin.ShutdownWithContext(ctx))
 }

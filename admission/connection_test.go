@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"portcullis/admission"
+	"portcullis/capability"
 	"portcullis/engine"
 )
 
@@ -179,6 +180,14 @@ func TestClientType(t *testing.T) {
 			var s admission.Session
 			require.Equal(t, c.err, admission.Admit(&s, c.g, admission.Peer{ClientType: c.declared}))
 			require.Equal(t, c.want, s.ClientType())
+
+			x := engine.Explanation{Grant: c.g.Clone()}
+			admission.Explain(&x, admission.Peer{ClientType: c.declared}, []byte("x"), capability.Publish)
+			require.Equal(t, c.err == nil, x.Err == nil, "the explanation agrees")
+			if c.err != nil {
+				require.Equal(t, engine.ErrClientType, x.Err)
+				require.Contains(t, x.Checks[0].Detail, "the peer declares server, the token signs")
+			}
 		})
 	}
 	var s admission.Session

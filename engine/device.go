@@ -145,7 +145,7 @@ type DeviceGrant struct {
 func (v *Verifier) VerifyDeviceToken(dst *DeviceGrant, token []byte, now UnixMilli) error {
 	dst.deny()
 	if len(token) > MaxTokenBytes {
-		return ErrTokenTooLong
+		return ErrDeviceToken
 	}
 	s := v.scratch.Get().(*scratch)
 	err := v.verifyDevice(dst, s, token, now)

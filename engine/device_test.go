@@ -144,7 +144,7 @@ func TestAChangedDeviceTokenIsRefused(t *testing.T) {
 	} {
 		require.ErrorIs(t, v.VerifyDeviceToken(&d, []byte(other), testNow), ErrDeviceToken, name)
 	}
-	require.ErrorIs(t, v.VerifyDeviceToken(&d, make([]byte, MaxTokenBytes+1), testNow), ErrTokenTooLong)
+	require.ErrorIs(t, v.VerifyDeviceToken(&d, make([]byte, MaxTokenBytes+1), testNow), ErrDeviceToken)
 }
 
 // A device token is as good as its key is now.

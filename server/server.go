@@ -18,6 +18,7 @@ import (
 
 	"portcullis/admission"
 	"portcullis/engine"
+	"portcullis/push"
 	"portcullis/store"
 )
 
@@ -49,7 +50,7 @@ type Options struct {
 	// RevocationsPerMinute is how often an app may revoke tokens; 0 means no limit.
 	RevocationsPerMinute int
 	RefusalLimit         int           // refusals of one token in ten seconds before it is told to stop; 0 means admission.DefaultRefusalLimit, less than 0 no limit
-	Store                store.Store   // nonces and sandbox apps; nil means that no token can be requested
+	Store                store.Store   // nonces, sandbox apps and devices; nil means that no token can be requested
 	Sandbox              bool          // POST /apps and DELETE /apps/{id}
 	SandboxToken         engine.Secret // what POST /apps must bear; "" means nothing
 	Reload               func() error  // what POST /-/reload does; nil means there is no such endpoint
@@ -76,6 +77,7 @@ type Server struct {
 	refusals *admission.Refusals
 	issuer   *engine.Issuer
 	sandbox  *sandbox
+	devices  *push.Registry // nil without a store
 	bodies   bodyBudget
 
 	revocationRate rate
@@ -102,6 +104,10 @@ func New(o Options) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.sandbox = newSandbox(o.Verifier, o.Store, s.log)
+	if o.Store != nil {
+		s.devices = push.New(o.Store, s.log)
+		s.sandbox.leaving = s.devices.ForgetApp
+	}
 	s.Apply(o.Settings)
 	s.metrics = newMetrics(o.Version, o.Verifier, o.Store)
 	s.metrics.reloaded(nil, s.now())
@@ -165,6 +171,14 @@ func (s *Server) LoadSandbox() error {
 		return nil // keys that were made while there was a sandbox are none without it
 	}
 	return s.sandbox.load()
+}
+
+// LoadDevices takes in the push registrations that the store has kept.
+func (s *Server) LoadDevices() error {
+	if s.devices == nil {
+		return nil
+	}
+	return s.devices.Load()
 }
 
 // Apply makes settings the present ones, from the next request on.

@@ -38,7 +38,8 @@ var mayImport = map[string][]string{
 	"store/internal/state": {"store", "engine"},
 	"store/memory":         {"store", "engine", "store/internal/state"},
 	"store/bolt":           {"store", "engine", "store/internal/state"},
-	"server":               {"admission", "engine", "capability", "store", "internal/jsonscan"},
+	"push":                 {"engine", "capability", "store", "internal/jsonscan"},
+	"server":               {"admission", "engine", "capability", "push", "store", "internal/jsonscan"},
 	"fuzz":                 {"engine", "capability"},
 	"cmd/portcullis":       {"store", "store/memory", "store/bolt", "internal/nearest", "server", "admission", "engine", "capability", "internal/config", "internal/base64url", "internal/vectors"},
 }

@@ -220,6 +220,24 @@ func TestRevocationWithAMargin(t *testing.T) {
 	})
 }
 
+// Between the moment at which a revocation applies and that at which a JWT's client
+// is told, it is not asked for a token that would be refused.
+func TestNobodyIsAskedForWhatWouldBeRefused(t *testing.T) {
+	start := func(appliesAt engine.UnixMilli) *admission.Session {
+		w := newWorld(t)
+		s := w.connect(w.jwt(token{clientID: "ana"}, now), "", now)
+		revokeAna(w, now+10_000, appliesAt)
+		s.Review(now + 10_000)
+		return s
+	}
+	s := start(now + 60_000)
+	s.Review(now + 10_001)
+	require.Equal(t, admission.Action{Kind: admission.AskReauth}, s.Tick(now+10_001), "it is still owed after another look")
+	s = start(now + 10_500)
+	require.Equal(t, admission.Action{}, s.Tick(now+10_500))
+	require.Equal(t, []event{{now + 11_050, admission.Disconnect, engine.ErrTokenRevoked}}, play(t, s, 0, now+1e9))
+}
+
 // What does not match the token does not concern the connection.
 func TestOtherRevocations(t *testing.T) {
 	w := newWorld(t)
@@ -270,6 +288,9 @@ func TestAForgottenRevocationRevivesNobody(t *testing.T) {
 	revokeAna(w, now+1, now+1)
 	s.Review(now + 1)
 	w.ForgetRevocations(now + 2*3_600_000)
+	s.Review(now + 2*3_600_000)
+	require.Equal(t, engine.ErrTokenRevoked, publish(s, "x", now+2*3_600_000))
+	revokeAna(w, now+2, now+3*3_600_000) // nor does a later one put it off
 	s.Review(now + 2*3_600_000)
 	require.Equal(t, engine.ErrTokenRevoked, publish(s, "x", now+2*3_600_000))
 }
@@ -346,6 +367,19 @@ func TestTheEndOfTheKeyIsTold(t *testing.T) {
 		{now + 30_000, admission.AskReauth, nil},
 		{now + 45_000, admission.Fail, engine.ErrKeyExpired},
 	}, play(t, s, 0, now+1e9))
+}
+
+// When both end at once, it is the key that a new token would not cure.
+func TestTheKeyEndsWithItsToken(t *testing.T) {
+	w := newWorld(t)
+	w.configure(func(k *engine.Key) { k.NotAfter = now + 4_000 })
+	s := w.connect(w.jwt(token{expires: now + 4_000}, now), "", now)
+	require.Equal(t, []event{{now + 4_000, admission.Fail, engine.ErrKeyExpired}}, play(t, s, 0, now+1e9))
+
+	// What was told stays, whatever becomes of the key.
+	w.configure(func(k *engine.Key) { k.NotAfter = 0 })
+	s.Review(now)
+	require.Equal(t, engine.ErrKeyExpired, publish(s, "x", now))
 }
 
 // A key that comes back after it was removed is another key.

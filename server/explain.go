@@ -18,8 +18,8 @@ import (
 // of it. It is a body so that no log of URLs ever holds a token.
 type explainRequest struct {
 	Token, Key, URL, ClientID, Channel, Op string
-	Origin, IP                        string // of the peer
-	At                                string // decimal milliseconds; none means now
+	Origin, IP                             string // of the peer
+	At                                     string // decimal milliseconds; none means now
 }
 
 // read reads the request, and refuses what it does not know.

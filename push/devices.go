@@ -92,7 +92,10 @@ func (r *Registry) put(ctx context.Context, c *Caller, old, next *device, token 
 	if err := r.issuer.IssueDevice(token, c.Grant, &engine.Device{ID: []byte(next.ID), ClientID: []byte(next.ClientID), Generation: next.generation}, now); err != nil {
 		return err
 	}
-	next.keyName, next.issued = token.KeyName, token.Issued
+	next.keyName, next.since = token.KeyName, token.Issued
+	if c.Grant.IsToken() {
+		next.since = min(next.since, c.Grant.Issued())
+	}
 	return r.keep(ctx, next.name(), next.encode())
 }
 
@@ -278,7 +281,8 @@ func (r *Registry) change(ctx context.Context, d *device, do func(now *device) e
 // Revoke ends the device tokens that revocations of a key's tokens refuse by their
 // clientId. A revocation is remembered for an hour, which is as long as revocable
 // tokens live; a device token lives for years. So its end is kept with its
-// registration, and is when Revoke returns nil.
+// registration, and is when Revoke returns nil. A device token is as old as the
+// credential that it was issued on: what is revoked must not live on in it.
 //
 // The Verifier must know the revocations before: then a registration that is under
 // way is either refused or found here.
@@ -288,7 +292,7 @@ func (r *Registry) Revoke(ctx context.Context, keyName string, revocations []eng
 	ends := func(d *device) (at engine.UnixMilli) {
 		at = d.dies
 		for _, rev := range revocations {
-			if rev.Target == engine.RevokeClientID && rev.Value == d.ClientID && d.ClientID != "" && d.keyName == keyName && d.issued < rev.IssuedBefore && (at == 0 || rev.AppliesAt < at) {
+			if rev.Target == engine.RevokeClientID && rev.Value == d.ClientID && d.ClientID != "" && d.keyName == keyName && d.since < rev.IssuedBefore && (at == 0 || rev.AppliesAt < at) {
 				at = rev.AppliesAt
 			}
 		}

@@ -238,9 +238,11 @@ func TestARevocationEndsDeviceTokensForGood(t *testing.T) {
 		"of another key":       {"app.second", "alice", now + 1, now, 0},
 		"of another app's key": {"other.key", "alice", now + 1, now, 0},
 		"from before":          {"app.key", "alice", now, now, 0},
+		// The device token is of now + 1000, the credential that it was issued on of now.
+		"of what it came from": {"app.key", "alice", now + 500, now + 2000, now + 2000},
 	} {
 		w := newWorld(t)
-		token := w.register(w.caller("app.key", "alice", ""), phone("d1", "alice", "secret"), now)
+		token := w.register(w.caller("app.key", "alice", ""), phone("d1", "alice", "secret"), now+1000)
 		require.NoError(t, w.revoke(c.key, c.clientID, c.issuedBefore, c.appliesAt), name)
 		w.reload()
 		if c.diesAt == 0 {

@@ -262,6 +262,56 @@ func TestARevocationEndsDeviceTokensForGood(t *testing.T) {
 	}
 }
 
+// What a device token was issued on does not live on in it.
+func TestARevocationOfTheCredentialEndsItsDeviceTokens(t *testing.T) {
+	revocation := func(target engine.RevocationTarget, value string) engine.Revocation {
+		return engine.Revocation{Target: target, Value: value, IssuedBefore: now + 1, AppliesAt: now + 1}
+	}
+	for name, c := range map[string]struct {
+		bearer     string // who registers the device of alice
+		revocation engine.Revocation
+		dead       bool
+	}{
+		"anybody's token, by the wildcard":      {"*", revocation(engine.RevokeClientID, "*"), true},
+		"anybody's token, by the device's":      {"*", revocation(engine.RevokeClientID, "alice"), true},
+		"another token, by the wildcard":        {"alice", revocation(engine.RevokeClientID, "*"), false},
+		"push-admin's token, by its clientId":   {"server", revocation(engine.RevokeClientID, "server"), true},
+		"push-admin's token, by the device's":   {"server", revocation(engine.RevokeClientID, "alice"), true},
+		"push-admin's token, by another":        {"server", revocation(engine.RevokeClientID, "bob"), false},
+		"by the token's revocation key":         {"alice", revocation(engine.RevokeRevocationKey, "group"), true},
+		"by another revocation key":             {"alice", revocation(engine.RevokeRevocationKey, "other"), false},
+		"by a revocation key named as a client": {"alice", revocation(engine.RevokeRevocationKey, "alice"), false},
+		"by a clientId named as the key":        {"alice", revocation(engine.RevokeClientID, "group"), false},
+		"by nothing":                            {"", revocation(engine.RevokeClientID, ""), false},
+		"by no revocation key":                  {"", revocation(engine.RevokeRevocationKey, ""), false},
+		"by a channel":                          {"alice", revocation(engine.RevokeChannel, "*"), false},
+	} {
+		w := newWorld(t)
+		s, err := engine.NewSigner("app.key:" + secret)
+		require.NoError(t, err)
+		p := engine.TokenParams{Issued: now, ClientID: c.bearer, Capability: `{"*":["push-subscribe","push-admin"]}`}
+		if c.bearer == "alice" {
+			p.RevocationKey = "group"
+		}
+		text, err := s.AppendJWT(nil, &p)
+		require.NoError(t, err)
+		g := new(engine.Grant)
+		require.NoError(t, w.verifier.VerifyToken(g, text, now))
+		clientID := "alice"
+		if c.bearer == "" {
+			clientID = ""
+		}
+		token := w.register(&push.Caller{Grant: g, Identity: g.Identity()}, phone("d1", clientID, "secret"), now)
+		require.NoError(t, w.Revoke(ctx, "app.key", []engine.Revocation{c.revocation}), name)
+		w.reload()
+		if c.dead {
+			require.ErrorIs(t, w.stands(token, "d1", now+1), engine.ErrDeviceTokenRevoked, name)
+		} else {
+			require.NoError(t, w.stands(token, "d1", now+1), name)
+		}
+	}
+}
+
 // A credential that is revoked while its registration is under way gets no device
 // token that outlives the revocation.
 func TestARevocationMissesNoRegistration(t *testing.T) {

@@ -295,4 +295,8 @@ func TestAnExplanationTellsADeviceToken(t *testing.T) {
 		require.Contains(t, x.Checks[0].Detail, text)
 	}
 	requireDenies(t, &x.Grant)
+	// On a machine without the sealing secret there is less to tell.
+	none, err := NewVerifier(Options{Keys: []Key{testKey()}})
+	require.NoError(t, err)
+	require.Contains(t, none.ExplainToken([]byte("appId.AQIA"), testNow).Checks[0].Detail, "only a server with its sealing secret can read")
 }

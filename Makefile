@@ -12,7 +12,7 @@ FUZZ     := FuzzToken FuzzClaims FuzzSpelling FuzzCapability FuzzChannel
 MODULES  := e2e bench examples/embed examples/auth-server/go
 TOOL     := go tool -modfile=tools/go.mod
 
-.PHONY: help run build check test unit modules e2e slow faults fuzz bench ratios profile docs needs
+.PHONY: help run build check test unit modules e2e slow faults races fuzz bench ratios profile docs needs
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ fuzz: ## run every fuzz target for FUZZTIME (20s) each
 faults: needs build ## kills, damage and full disks under the store, the long runs
 	PORTCULLIS_STORE_LONG=1 go test -count=1 -timeout 30m -v ./store/...
 	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -v -run '^TestNothingAcknowledgedIsLostByAKill$$' .
+
+races: ## a million revocations that race with verdicts, without and with a margin, and 50,000 over HTTP, under the race detector
+	PORTCULLIS_LONG=1 go test -race -count=1 -timeout 2h -v -run '^TestNo(VerdictAfterRevokeAcceptsTheToken|RequestAfterTheAnswerIsAdmitted)$$' ./engine ./server
 
 bench: ## benchmarks of the engine and of capabilities, then side by side with the peers
 	go test -run '^$$' -bench . -benchmem ./engine ./capability

@@ -137,13 +137,17 @@ func TestManyRevocationsAgainstAPlainList(t *testing.T) {
 	judge := func(m moment) {
 		for range 200 {
 			g := verified{kind: Identified, clientID: []byte(value()), hasRevocationKey: true, revocationKey: []byte(value()), issued: m.now - UnixMilli(r.IntN(life))}
-			want := false
-			for said := range m.said {
-				hit := said.Target == RevokeClientID && said.Value == string(g.clientID) || said.Target == RevokeRevocationKey && said.Value == string(g.revocationKey)
-				want = want || hit && g.issued < said.IssuedBefore && m.now >= said.AppliesAt
+			var said []revocationPair
+			for r := range m.said {
+				if r.Target == RevokeClientID && r.Value == string(g.clientID) || r.Target == RevokeRevocationKey && r.Value == string(g.revocationKey) {
+					said = append(said, revocationPair{r.IssuedBefore, r.AppliesAt})
+				}
 			}
-			revoked, _ := m.s.verdict(&g, m.now)
-			require.Equal(t, want, revoked)
+			revoked, pendingAt := m.s.verdict(&g, m.now)
+			require.Equal(t, refused(said, g.issued, m.now), revoked)
+			if !revoked {
+				require.Equal(t, pending(said, g.issued, m.now), pendingAt)
+			}
 		}
 	}
 	m := moment{noRevocations, list{}, 10_000}
@@ -353,6 +357,47 @@ func TestAMarginRevivesNothing(t *testing.T) {
 			require.NoError(t, v.VerifyToken(&g, newer, testNow+32_000))
 			require.ErrorIs(t, v.VerifyToken(&g, newer, testNow+32_001), ErrTokenRevoked)
 		}
+	}
+}
+
+// Of several revocations that a cached verdict has met, the first to come into
+// force ends it, whatever they are aimed at and whichever was met first.
+func TestTheFirstOfSeveralMarginsEndsACachedVerdict(t *testing.T) {
+	early, late := testNow+10_000, testNow+30_000
+	for _, c := range [][2]UnixMilli{{early, late}, {late, early}} {
+		v := newTestVerifier(t, Options{CacheBytes: 1 << 20})
+		token := mint(t, TokenParams{ClientID: "alice", RevocationKey: "group"})
+		var g Grant
+		warm(t, v, &g, token)
+		revoke(RevokeClientID, "alice", testNow+1, c[0])(v)
+		revoke(RevokeRevocationKey, "group", testNow+1, c[1])(v)
+		require.NoError(t, v.VerifyToken(&g, token, early-1))
+		require.True(t, g.FromCache())
+		require.ErrorIs(t, v.VerifyToken(&g, token, early), ErrTokenRevoked)
+	}
+	// Two verdicts that meet them at the same time may be noted in any order.
+	e := new(cacheEntry)
+	for _, at := range []UnixMilli{0, late, early, late, 0} {
+		e.awaitAt(at)
+	}
+	require.EqualValues(t, early, e.pendingAt.Load())
+}
+
+func TestRevocationsOutliveTheirKey(t *testing.T) {
+	for _, cacheBytes := range []int64{0, 1 << 20} {
+		v := newTestVerifier(t, Options{CacheBytes: cacheBytes})
+		alice, bob := mint(t, TokenParams{ClientID: "alice"}), mint(t, TokenParams{ClientID: "bob"})
+		revoke(RevokeClientID, "alice", testNow+1, testNow)(v)
+		replace(t, v)
+		revoke(RevokeClientID, "bob", testNow+1, testNow)(v) // while the key is not there
+		for _, token := range [][]byte{alice, bob} {
+			require.ErrorIs(t, v.VerifyToken(new(Grant), token, testNow), ErrUnknownApp)
+		}
+		replace(t, v, testKey())
+		for _, token := range [][]byte{alice, bob} {
+			require.ErrorIs(t, v.VerifyToken(new(Grant), token, testNow), ErrTokenRevoked)
+		}
+		require.NoError(t, v.VerifyToken(new(Grant), mint(t, TokenParams{ClientID: "carol"}), testNow))
 	}
 }
 

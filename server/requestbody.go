@@ -75,6 +75,15 @@ func readMsgpackRequest(body []byte, r *engine.TokenRequest) error {
 // maxRequestFields bounds the members of a msgpack request.
 const maxRequestFields = 64
 
+// maxInteger bounds the integers of a body, either way: up to there every number
+// of JSON, a float64 for most readers, is exact.
+const maxInteger = 1 << 53
+
+// isNumber says whether readDecimal may be asked for such a value.
+func isNumber(kind msgp.Type) bool {
+	return kind == msgp.IntType || kind == msgp.UintType || kind == msgp.Float32Type || kind == msgp.Float64Type
+}
+
 // readDecimal reads a msgpack number of any kind that stands for an integer, as
 // decimal text.
 func readDecimal(body []byte) (text, rest []byte, err error) {
@@ -84,19 +93,19 @@ func readDecimal(body []byte) (text, rest []byte, err error) {
 		if f, rest, err = msgp.ReadFloat64Bytes(body); err != nil {
 			return nil, nil, err
 		}
-		if f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+		if f != math.Trunc(f) || math.Abs(f) > maxInteger {
 			return nil, nil, engine.ErrTokenRequest
 		}
 		return strconv.AppendInt(nil, int64(f), 10), rest, nil
 	case msgp.UintType:
 		var u uint64
-		if u, rest, err = msgp.ReadUint64Bytes(body); err != nil || u > 1<<53 {
+		if u, rest, err = msgp.ReadUint64Bytes(body); err != nil || u > maxInteger {
 			return nil, nil, engine.ErrTokenRequest
 		}
 		return strconv.AppendUint(nil, u, 10), rest, nil
 	}
 	var i int64
-	if i, rest, err = msgp.ReadInt64Bytes(body); err != nil {
+	if i, rest, err = msgp.ReadInt64Bytes(body); err != nil || i < -maxInteger || i > maxInteger {
 		return nil, nil, engine.ErrTokenRequest
 	}
 	return strconv.AppendInt(nil, i, 10), rest, nil

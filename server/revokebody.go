@@ -2,6 +2,7 @@ package server
 
 import (
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/tinylib/msgp/msgp"
 	"github.com/valyala/fasthttp"
@@ -52,11 +53,9 @@ func (r *revocationRequest) readJSON(body []byte) error {
 				r.targets = append(r.targets, string(e.Unescaped()))
 			}
 		case name == "issuedBefore" && v.Kind == jsonscan.Number:
-			ms, err := strconv.ParseInt(string(v.Text), 10, 64)
-			if err != nil {
-				return engine.ErrIssuedBefore
+			if err := r.readIssuedBefore(v.Text); err != nil {
+				return err
 			}
-			r.issuedBefore, r.hasIssuedBefore = engine.UnixMilli(ms), true
 		case name == "allowReauthMargin" && (v.Kind == jsonscan.True || v.Kind == jsonscan.False):
 			r.margin = v.Kind == jsonscan.True
 		default:
@@ -76,14 +75,12 @@ func (r *revocationRequest) readMsgpack(body []byte) error {
 			rest, err = msgp.ReadNilBytes(value)
 		case name == "targets" && kind == msgp.ArrayType:
 			rest, err = r.readTargets(value)
-		case name == "issuedBefore":
+		case name == "issuedBefore" && isNumber(kind):
 			var text []byte
 			if text, rest, err = readDecimal(value); err != nil {
 				return nil, engine.ErrIssuedBefore
 			}
-			var ms int64
-			ms, err = strconv.ParseInt(string(text), 10, 64)
-			r.issuedBefore, r.hasIssuedBefore = engine.UnixMilli(ms), true
+			err = r.readIssuedBefore(text)
 		case name == "allowReauthMargin" && kind == msgp.BoolType:
 			r.margin, rest, err = msgp.ReadBoolBytes(value)
 		default:
@@ -100,6 +97,16 @@ func (r *revocationRequest) readMsgpack(body []byte) error {
 	return nil
 }
 
+// readIssuedBefore reads a number that is spelt as an integer.
+func (r *revocationRequest) readIssuedBefore(text []byte) error {
+	ms, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || ms < -maxInteger || ms > maxInteger {
+		return engine.ErrIssuedBefore
+	}
+	r.issuedBefore, r.hasIssuedBefore = engine.UnixMilli(ms), true
+	return nil
+}
+
 func (r *revocationRequest) readTargets(body []byte) (rest []byte, err error) {
 	size, rest, err := msgp.ReadArrayHeaderBytes(body)
 	if err != nil || size > maxRevocationTargets {
@@ -107,8 +114,8 @@ func (r *revocationRequest) readTargets(body []byte) (rest []byte, err error) {
 	}
 	for range size {
 		var target string
-		if target, rest, err = msgp.ReadStringBytes(rest); err != nil {
-			return nil, err
+		if target, rest, err = msgp.ReadStringBytes(rest); err != nil || !utf8.ValidString(target) {
+			return nil, errRevocation
 		}
 		r.targets = append(r.targets, target)
 	}

@@ -7,6 +7,7 @@
 //	FuzzSpelling     of an admitted token no byte can be changed, added or left out
 //	FuzzCapability   parse, format, match and intersect obey their laws and the oracle
 //	FuzzChannel      a channel name is read as the oracle reads it
+//	FuzzSequences    through revocations, new keys and time, a cached verdict is that of no cache
 //
 // With the build tag planted, the environment variable PLANTED_DEFECT puts one
 // defect between a target and the engine; TestPlantedDefects holds that every

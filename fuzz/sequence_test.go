@@ -304,6 +304,8 @@ func sequenceSeeds() [][]byte {
 		slices.Concat(revoke(0, 0, inAMoment|now), verify(0), verify(10), advance(aTick), verify(0), verify(10)),
 		slices.Concat(revoke(0, 0, margin|now), verify(0), revoke(0, 0, immediate|now), verify(0), advance(aMargin), verify(0)),
 		slices.Concat(revoke(0, 0, immediate|now), revoke(0, 0, margin|now), verify(0), verify(1)),
+		slices.Concat(verify(0), revoke(0, 0, immediate|now), advance(3), revoke(0, 0, margin|now), verify(0), verify(1), advance(aMargin), verify(1)),
+		slices.Concat(verify(0), revoke(0, 0, margin|now), advance(3), revoke(0, 0, immediate|1), verify(0), verify(1), advance(aMargin), verify(1)),
 		slices.Concat(verify(3), advance(aMargin), verify(3)),
 		slices.Concat(verify(0), revoke(0, 0, immediate|now), advance(anHour), forget, verify(0), verify(1), advance(6), forget, verify(2)),
 		slices.Concat(verify(0), advance(anHour), revoke(0, 0, margin|now), forget, verify(2), advance(aMargin), forget, verify(2)),

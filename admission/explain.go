@@ -30,7 +30,7 @@ func Explain(x *engine.Explanation, peer Peer, channel []byte, op capability.Op)
 		x.Add(engine.StepChannel, engine.ErrChannel, fmt.Sprintf("%.64q", channel))
 		return nil
 	}
-	x.Add(engine.StepChannel, nil, fmt.Sprintf("%.64q", resource.Qualifier.String()+string(resource.Path)))
+	x.Add(engine.StepChannel, nil, fmt.Sprintf("%.64q", resource.String()))
 	granted := x.Grant.Ops(resource)
 	x.Add(engine.StepOperation, info(err), fmt.Sprintf("needs %s; granted on this channel: %s", op, orNone(granted)))
 	if x.Grant.KeyName() == "" {

@@ -87,6 +87,43 @@ func ParseChannel(name []byte) (Resource, error) {
 	return r, nil
 }
 
+// String returns the resource as capabilities write it. Nothing is decided on it.
+func (r Resource) String() string { return r.Qualifier.String() + string(r.Path) }
+
+// Covers says whether r, read as a capability's resource with wildcards, covers
+// other, which has none.
+func (r Resource) Covers(other Resource) bool {
+	return r.Qualifier.covers(other.Qualifier) && matchPath(r.Path, other.Path)
+}
+
+// MoreSpecific says whether r comes before other where of several resources that
+// cover something one must count: the one with more segments that are no
+// wildcards, then the longer one, then the first in byte order. Of two equal
+// paths the one with a qualifier of its own comes before [Any].
+func (r Resource) MoreSpecific(other Resource) bool {
+	if a, b := literals(r.Path), literals(other.Path); a != b {
+		return a > b
+	}
+	if len(r.Path) != len(other.Path) {
+		return len(r.Path) > len(other.Path)
+	}
+	if order := bytes.Compare(r.Path, other.Path); order != 0 {
+		return order < 0
+	}
+	return r.Qualifier < other.Qualifier
+}
+
+// literals counts the segments that are no wildcards.
+func literals(path []byte) (n int) {
+	for more := true; more; {
+		var segment []byte
+		if segment, path, more = cutSegment(path); !isStar(segment) {
+			n++
+		}
+	}
+	return n
+}
+
 // validPath says whether path is not empty, does not begin as a qualifier or
 // with an empty segment, and has no control characters (bytes below 0x20, and
 // 0x7F).

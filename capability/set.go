@@ -194,6 +194,14 @@ func (s *Set) Everywhere() (ops Op) {
 	return ops
 }
 
+// Names says whether the Set names that resource, letter for letter.
+func (s *Set) Names(resource string) bool {
+	_, found := slices.BinarySearchFunc(s.rules, []byte(resource), func(r rule, want []byte) int {
+		return compareCodeUnits(s.resource(r), want)
+	})
+	return found
+}
+
 // Clone returns a copy that shares no memory with s.
 func (s *Set) Clone() *Set { return &Set{text: slices.Clone(s.text), rules: slices.Clone(s.rules)} }
 

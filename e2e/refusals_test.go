@@ -59,6 +59,10 @@ func everyRefusal(t testing.TB) []anyRefusal {
 		input := parts[0] + "." + segment
 		return present(input + "." + hs256(keyFull, input))
 	}
+	carries := func(inner, claims string) string {
+		return sign(keyOff, `{"alg":"RS256","x-ably-token":"`+inner+`"}`, `{`+claims+`}`)
+	}
+	carrying := func(inner string) request { return present(carries(inner, "")) }
 	return []anyRefusal{
 		{"no credential", request{}, refusal{40101, 401, "no_credentials"}},
 		{"a key without a secret", presentKey(keyFull), refusal{40005, 400, "malformed_key"}},
@@ -78,7 +82,11 @@ func everyRefusal(t testing.TB) []anyRefusal {
 		{"alg missing", withHeader(`{"kid":"` + keyFull + `"}`), refusal{40144, 401, "alg_not_allowed"}},
 		{"alg in lower case", withHeader(`{"alg":"hs256","kid":"` + keyFull + `"}`), refusal{40144, 401, "alg_not_allowed"}},
 		{"crit", withHeader(header(`,"crit":["exp"]`)), refusal{40144, 401, "critical_header"}},
-		{"x-ably-token in the header", withHeader(header(`,"x-ably-token":"a.b"`)), refusal{40144, 401, "embedded_token"}},
+		{"a token within a token within a token", carrying(carries(carries(good, ""), "")), refusal{40144, 401, "embedded_token"}},
+		{"null within a token", withHeader(header(`,"x-ably-token":null`)), refusal{40144, 401, "embedded_malformed"}},
+		{"no token within a token", carrying("rubbish"), refusal{40144, 401, "embedded_malformed"}},
+		{"a token within one that has expired", present(carries(good, fmt.Sprintf(`"exp":%d`, now-1))), refusal{40142, 401, "embedded_outer_expired"}},
+		{"a token within one that outlives it", present(carries(good, fmt.Sprintf(`"exp":%d`, now+86400))), refusal{40144, 401, "embedded_outer_later"}},
 		{"an OAuth access token", withHeader(header(`,"typ":"at+jwt"`)), refusal{40144, 401, "typ_not_allowed"}},
 		{"no kid", withHeader(`{"alg":"HS256"}`), refusal{40144, 401, "kid_missing"}},
 		{"kid no string", withHeader(`{"alg":"HS256","kid":7}`), refusal{40144, 401, "kid_invalid"}},

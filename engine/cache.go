@@ -99,10 +99,27 @@ func (c *tokenCache) get(token []byte) *cacheEntry {
 	return e
 }
 
+// recall puts what a cached token grants into dst, and says whether the token is
+// known: then the verdict is err. A nil cache knows nothing.
+func (c *tokenCache) recall(dst *Grant, token []byte, now UnixMilli) (known bool, err error) {
+	if c == nil {
+		return false, nil
+	}
+	entry := c.get(token)
+	if entry == nil {
+		return false, nil
+	}
+	usable, err := entry.check(now)
+	if usable {
+		dst.verified, dst.cacheHit = entry.verified, true
+	}
+	return usable || err != nil, err
+}
+
 // put adds a token that has been verified. A key's tokens may take half of the
 // cache, so that one tenant cannot push out all the others.
 func (c *tokenCache) put(token []byte, g *Grant, j judgement) {
-	memory := make([]byte, 0, len(token)+len(g.clientID)+len(g.revocationKey))
+	memory := make([]byte, 0, len(token)+len(g.clientID)+len(g.revocationKey)+len(g.userClaims))
 	memory = append(memory, token...)
 	e := &cacheEntry{verified: g.verified, token: memory[:len(token):len(token)]}
 	made := e.build()
@@ -114,7 +131,12 @@ func (c *tokenCache) put(token []byte, g *Grant, j judgement) {
 	if g.revocationKey != nil {
 		from := len(memory)
 		memory = append(memory, g.revocationKey...)
-		e.revocationKey = memory[from:]
+		e.revocationKey = memory[from:len(memory):len(memory)]
+	}
+	if g.userClaims != nil {
+		from := len(memory)
+		memory = append(memory, g.userClaims...)
+		e.userClaims = memory[from:]
 	}
 	e.cost = entryOverhead + int64(cap(memory))
 	if made {

@@ -56,6 +56,9 @@ func (s *scratch) readClaims(dst *Grant, payload []byte, unknownHeader bool, now
 	if err := c.readAblyClaims(dst); err != nil {
 		return err
 	}
+	if len(dst.forUserClaims) > 0 {
+		dst.userClaims = dst.forUserClaims
+	}
 	s.step = StepTokenClientID
 	if err := c.readClientID(dst); err != nil {
 		return err
@@ -70,7 +73,7 @@ func (s *scratch) scanClaims(m *memory, payload []byte, allowed Spelling) (err e
 	if err != nil {
 		return err
 	}
-	s.claims = claims{}
+	s.claims, m.forUserClaims = claims{}, m.forUserClaims[:0]
 	c, duplicate := &s.claims, false
 	s.scanner.Reset(m.claims, 0)
 	for s.scanner.Next() {
@@ -99,8 +102,10 @@ func (s *scratch) scanClaims(m *memory, payload []byte, allowed Spelling) (err e
 				c.unknown = true
 			case bytes.HasPrefix(name, channelClaimPrefix):
 				c.wrong = c.wrong || value.Kind != jsonscan.String
+				m.forUserClaims = appendUserClaim(m.forUserClaims, name, value)
 			case bytes.HasPrefix(name, rateClaimPrefix):
 				c.wrong = c.wrong || value.Kind != jsonscan.Number || value.Text[0] == '-'
+				m.forUserClaims = appendUserClaim(m.forUserClaims, name, value)
 			}
 		}
 		duplicate = duplicate || value.Duplicate

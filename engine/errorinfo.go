@@ -79,6 +79,7 @@ type Step uint8
 // StepOperation are taken by the server and by package admission.
 const (
 	StepRequest Step = iota
+	StepEmbedded
 	StepCredential
 	StepHeader
 	StepKey
@@ -92,6 +93,7 @@ const (
 	StepCapability
 	StepRevocation
 	StepIntersection
+	StepOuterExpiry
 	StepNonce
 	StepPeer
 	StepClientID
@@ -103,8 +105,8 @@ const (
 )
 
 var stepNames = [stepCount]string{
-	"request", "credential", "header", "key", "signature", "key state", "ably header", "claims", "time", "ably claims",
-	"token client id", "capability", "revocation", "intersection", "nonce", "peer", "client id", "channel", "operation", "service",
+	"request", "embedded token", "credential", "header", "key", "signature", "key state", "ably header", "claims", "time", "ably claims",
+	"token client id", "capability", "revocation", "intersection", "outer expiry", "nonce", "peer", "client id", "channel", "operation", "service",
 }
 
 // String returns the step's name.

@@ -19,7 +19,7 @@ var (
 	ErrHeader          = define(StepHeader, "header_malformed", 40144, 401, "invalid JWT format: the header is not a JSON object", "the JOSE header is not one strict JSON object within the limits", "mint with a JWT library")
 	ErrAlgorithm       = define(StepHeader, "alg_not_allowed", 40144, 401, "invalid JWT format: alg must be HS256", "alg is missing or not exactly HS256", "sign with HS256 and the key's secret")
 	ErrCritical        = define(StepHeader, "critical_header", 40144, 401, "invalid JWT format: crit is not supported", "the header holds crit (RFC 7515 §4.1.11)", "mint without critical extensions")
-	ErrEmbedded        = define(StepHeader, "embedded_token", 40144, 401, "invalid JWT format: x-ably-token is not supported", "the token carries another one in x-ably-token", "send the inner token itself")
+	ErrEmbedded        = define(StepEmbedded, "embedded_token", 40144, 401, "invalid JWT format: an embedded token carries another one", "the token in x-ably-token has an x-ably-token itself", "embed the Ably token itself")
 	ErrType            = define(StepHeader, "typ_not_allowed", 40144, 401, "invalid JWT format: typ is not that of an Ably JWT", "typ is not a string, or names an OAuth access token", "set typ to JWT or leave it out")
 	ErrKidMissing      = define(StepHeader, "kid_missing", 40144, 401, "invalid JWT format: kid is missing", "the header has no kid", "set kid to the key name, appId.keyId")
 	ErrKid             = define(StepHeader, "kid_invalid", 40144, 401, "invalid JWT format: kid is not a key name", "kid is not a string of 1 to 128 bytes", "set kid to the key name, appId.keyId")
@@ -51,6 +51,10 @@ var (
 	ErrTokenRevoked    = define(StepRevocation, "token_revoked", 40141, 401, "token revoked", "a revocation covers this token", "request a new token")
 	ErrNothingGranted  = define(StepIntersection, "capability_empty", 40160, 401, "operation not permitted with provided capability", "the token's capability and its key's have nothing in common", "ask for resources and operations that the key has")
 
+	ErrEmbeddedMalformed = define(StepEmbedded, "embedded_malformed", 40144, 401, "invalid JWT format: x-ably-token is not a token", "x-ably-token is not a string with an Ably token, or header and claims carry different ones", "put the Ably token, as it was issued, into x-ably-token of the header or of the claims")
+	ErrOuterExpired      = define(StepEmbedded, "embedded_outer_expired", 40142, 401, "token expired", "exp of the JWT that carries the token has passed", "mint a new JWT")
+	ErrOuterLater        = define(StepOuterExpiry, "embedded_outer_later", 40144, 401, "invalid JWT format: exp is later than that of the embedded token", "the JWT that carries the token expires more than 5 s later than the token itself", "let the outer JWT expire when the inner token does, or earlier")
+
 	ErrForbidden = define(StepPeer, "forbidden", 40300, 403, "forbidden", "the key may not be presented from this origin or address", "present it from where its restrictions allow, or use a token")
 
 	ErrAblyTokenUnrecognized = define(StepSignature, "ably_token_unrecognized", 40143, 401, "token unrecognized", "the opaque token names a key or a sealing secret that this server does not have", "request a new token; nodes of one fleet must share tokens.seal_secrets or the store")
@@ -64,10 +68,30 @@ var (
 	ErrKeyMismatch           = define(StepSignature, "key_mismatch", 40101, 401, "Not authorized", "an unsigned TokenRequest came with the credentials of another key", "authenticate with the key that the TokenRequest names")
 	ErrSandbox               = define(StepRequest, "sandbox_refused", 40101, 401, "Not authorized", "the sandbox token is missing or wrong, or the app is not this key's", "send Authorization: Bearer with server.sandbox_token, or the app's own first key")
 	ErrSandboxFull           = define(StepRequest, "sandbox_full", 40127, 401, "too many apps", "the sandbox has as many apps as it may", "delete apps, or wait: each lives for a day")
-	ErrMessage               = define(StepRequest, "message_malformed", 40013, 400, "invalid message", "a message is not an object with a string clientId, if any", "send one message or an array of messages")
+	ErrMessage               = define(StepRequest, "message_malformed", 40013, 400, "invalid message", "a message is not an object, or its name, clientId, data, encoding or extras has a wrong type", "send objects whose data is text, binary, an object or an array")
+	ErrMessageSize           = define(StepRequest, "message_too_large", 40009, 413, "maximum message length exceeded", "the messages of one publish have more than 65536 bytes of name, clientId, data and extras together", "send less in one publish")
+	ErrFrame                 = define(StepRequest, "frame_malformed", 40000, 400, "bad request: malformed frame", "a frame is not one map of distinct names with an action, or one of its members has a wrong type", "send frames as an Ably SDK does")
+	ErrFrameSize             = define(StepRequest, "frame_too_large", 40009, 413, "maximum frame length exceeded", "a frame is over 512 KiB", "send less in one frame")
+	ErrPresenceFull          = define(StepOperation, "presence_full", 91003, 400, "unable to enter presence channel (maximum member limit exceeded)", "the channel has as many members as it may, or they hold as much data as they may", "use several channels")
 	ErrConnectionKey         = define(StepOperation, "connection_key_mismatch", 40006, 400, "Malformed message; mismatched connectionId", "a message names a connection that is not its sender's", "publish over the connection itself")
 	ErrBasicNeeded           = define(StepCredential, "basic_auth_required", 40162, 401, "this operation needs the API key, not a token", "a token was presented where only the key itself will do", "authenticate with Basic and the API key")
 	ErrUnavailable           = define(StepService, "store_unavailable", 50003, 503, "request could not be completed in time", "the store is slow, unreachable, full, or may have lost its history", "retry after the time that Retry-After gives; see the log and /readyz")
+
+	ErrConnectionKeyUnknown = define(StepRequest, "connection_key_unknown", 80018, 400, "invalid connection key", "a client came back with a connection key that is unknown or older than two minutes; it got a new connection", "nothing: SDKs attach their channels again")
+	ErrReauthentication     = define(StepCredential, "reauthentication_refused", 40101, 401, "Not authorized: the new token was refused", "the token of an AUTH frame does not verify; explain says why", "send a token that verifies; explain it")
+	ErrNotServed            = define(StepOperation, "operation_not_served", 40000, 400, "bad request: not served", "a frame asks for history, objects or annotations, which this server does not keep", "use a service that keeps messages")
+	ErrForgotten            = define(StepService, "publish_outcome_unknown", 50003, 503, "the outcome of this publish is not known any more", "a publish was repeated after 256 later ones", "publish again if it may be delivered twice")
+	ErrDraining             = define(StepService, "draining", 50003, 503, "the server is shutting down", "the server was told to stop", "connect again: SDKs do so by themselves")
+
+	ErrKeyRemoved       = define(StepKeyState, "key_removed", 40130, 401, "key not permitted", "the key of a live connection was removed from the configuration, or its secret was replaced", "use a key that is configured, with its present secret")
+	ErrClientType       = define(StepClientID, "client_type_unsigned", 40167, 401, "clientType server must be signed into the token", "the connection declares clientType=server and its token lacks the claim", "mint the token with x-ably-clientType, or drop the parameter")
+	ErrIdentifiedOnly   = define(StepOperation, "identified_client_required", 40161, 401, "operation not permitted: requires an identified client", "the channel's namespace is for identified clients and the connection is anonymous", "mint the token with x-ably-clientId")
+	ErrModeNotRequested = define(StepOperation, "mode_not_requested", 40165, 401, "operation not permitted: the channel mode was not requested when attaching", "the channel was attached without the mode that the operation needs; the capability grants it", "request the mode when attaching, or attach with the default modes")
+	ErrNotAttached      = define(StepOperation, "channel_not_attached", 90001, 404, "channel operation failed: not attached", "presence was entered, updated or left on a channel that the connection is not attached to", "attach first")
+	ErrAttachments      = define(StepOperation, "too_many_channels", 90010, 400, "maximum number of channels per connection exceeded", "the connection is attached to 1,000 channels already", "detach what is not needed, or use another connection")
+	ErrPublishRate      = define(StepOperation, "publish_rate", 42911, 429, "rate limit exceeded: too many messages on this channel", "the connection publishes faster than its token's claim ably.limits.publish.perAttachment.maxRate allows", "publish more slowly, or mint the token with a higher rate")
+	ErrAppConnections   = define(StepPeer, "app_connections", 40150, 401, "too many connections of this app", "the app has as many connections as limits.connections_per_app", "raise the limit, or close connections")
+	ErrTokenConnections = define(StepPeer, "token_connections", 40151, 401, "too many connections with this token", "the token has as many connections as limits.connections_per_token", "issue a token for each client, or raise the limit")
 
 	ErrClientIDMismatch   = define(StepClientID, "client_id_mismatch", 40102, 401, "Invalid clientId for credentials", "the request names a clientId that the token does not carry", "drop the clientId from the request, or mint the token for it (or for *)")
 	ErrRequestClientID    = define(StepClientID, "request_client_id_invalid", 40012, 400, "invalid clientId", "the clientId of the request is not of 1 to 256 bytes, holds a control character, or holds *", "use a plain identifier")
@@ -116,13 +140,16 @@ func Errors() []*ErrorInfo {
 	return []*ErrorInfo{
 		ErrNoCredentials, ErrMalformedKey, ErrMalformedToken, ErrTokenTooLong, ErrAblyToken, ErrInsecureBasic, ErrAmbiguous, ErrAuthorization,
 		ErrSegments, ErrPadding, ErrAlphabet, ErrTrailingBits, ErrBase64,
-		ErrHeader, ErrAlgorithm, ErrCritical, ErrEmbedded, ErrType, ErrKidMissing, ErrKid, ErrDuplicateName,
+		ErrHeader, ErrAlgorithm, ErrCritical, ErrEmbedded, ErrEmbeddedMalformed, ErrOuterExpired, ErrOuterLater, ErrType, ErrKidMissing, ErrKid, ErrDuplicateName,
 		ErrUnknownApp, ErrUnknownKey, ErrKeyAppUnknown, ErrSecret, ErrSignature,
 		ErrKeyDisabled, ErrKeyVerifyOnly, ErrKeyRevoked, ErrKeyExpired,
 		ErrClaims, ErrIssuedAtMissing, ErrExpiryMissing, ErrTimeClaim, ErrTokenExpired, ErrExpiryOrder, ErrIssuedInFuture, ErrNotYetValid, ErrTTL,
 		ErrAblyHeader, ErrAblyClaim, ErrClaim, ErrClientID, ErrCapability, ErrCapabilitySize, ErrTokenRevoked, ErrNothingGranted,
-		ErrAblyTokenUnrecognized, ErrTokenRequest, ErrTokenRequestKey, ErrMAC, ErrTimestamp, ErrRequestedTTL, ErrNonceReplayed, ErrTokenSize, ErrKeyMismatch, ErrBasicNeeded, ErrSandbox, ErrSandboxFull, ErrMessage, ErrConnectionKey,
-		ErrForbidden, ErrClientIDMismatch, ErrRequestClientID, ErrChannel, ErrCapabilityDenied, ErrPresenceClientID, ErrOperationClientID,
+		ErrAblyTokenUnrecognized, ErrTokenRequest, ErrTokenRequestKey, ErrMAC, ErrTimestamp, ErrRequestedTTL, ErrNonceReplayed, ErrTokenSize, ErrKeyMismatch, ErrBasicNeeded, ErrSandbox, ErrSandboxFull, ErrMessage, ErrMessageSize, ErrFrame, ErrFrameSize, ErrPresenceFull, ErrConnectionKey,
+		ErrKeyRemoved,
+		ErrForbidden, ErrAppConnections, ErrTokenConnections, ErrClientIDMismatch, ErrRequestClientID, ErrClientType, ErrChannel, ErrCapabilityDenied, ErrPresenceClientID, ErrOperationClientID,
+		ErrIdentifiedOnly, ErrModeNotRequested, ErrNotAttached, ErrAttachments, ErrPublishRate,
+		ErrConnectionKeyUnknown, ErrReauthentication, ErrNotServed, ErrForgotten, ErrDraining,
 		ErrClientIDHeader, ErrOperationParameter, ErrChannelParameter, ErrBadRequest, ErrBody, ErrBodyTooLarge, ErrHeaderTooLarge,
 		ErrNotFound, ErrMethod, ErrTimeout, ErrMisdirected, ErrOrigin, ErrAdminToken, ErrExpectation, ErrVersion, ErrRefusals, ErrRevokeOtherKey, ErrNotRevocable, ErrIssuedBefore, ErrRevocationTarget, ErrChannelRevocation, ErrBatch, ErrRevocationRate, ErrConfiguration, ErrSealSecretMissing, ErrInternal, ErrUnavailable, ErrOverloaded,
 	}

@@ -39,7 +39,8 @@ type Explanation struct {
 }
 
 // tokenSteps are the steps of verifying a JWT, sealedSteps those of an opaque
-// token, keySteps those of an API key.
+// token, keySteps those of an API key. Where another JWT carries the token,
+// StepEmbedded comes before them and StepOuterExpiry after them.
 var (
 	tokenSteps = []Step{
 		StepCredential, StepHeader, StepKey, StepSignature, StepKeyState, StepAblyHeader, StepClaims, StepTime,
@@ -55,7 +56,7 @@ var (
 // to a failure too. That of the others says what was found to be right.
 var shown = map[Step]bool{
 	StepCredential: true, StepHeader: true, StepKey: true, StepAblyHeader: true, StepClaims: true, StepTime: true,
-	StepAblyClaims: true, StepIntersection: true,
+	StepAblyClaims: true, StepIntersection: true, StepOuterExpiry: true,
 }
 
 // ExplainToken verifies a token as VerifyToken does, by the same steps, and says
@@ -65,14 +66,20 @@ func (v *Verifier) ExplainToken(token []byte, now UnixMilli) *Explanation {
 	s := &scratch{step: StepCredential}
 	var err error = ErrTokenTooLong
 	if len(token) <= MaxTokenBytes {
-		_, err = v.verifyUncached(&x.Grant, s, token, now)
+		err = v.verifyFresh(&x.Grant, s, token, now, nil)
 	}
-	e := explainer{v: v, s: s, g: &x.Grant, token: token, now: now}
-	if bytes.Count(token, []byte{'.'}) == 1 {
-		x.fill(sealedSteps, s.step, err, e.sealedDetail)
-	} else {
-		x.fill(tokenSteps, s.step, err, e.detail)
+	e := explainer{v: v, s: s, g: &x.Grant, token: x.Grant.Token(token), outer: token, now: now}
+	steps, detail := tokenSteps, e.detail
+	if bytes.Count(e.token, []byte{'.'}) == 1 {
+		steps, detail = sealedSteps, e.sealedDetail
 	}
+	switch {
+	case len(x.Grant.inner) > 0:
+		steps = slices.Concat([]Step{StepEmbedded}, steps, []Step{StepOuterExpiry})
+	case s.step == StepEmbedded:
+		steps = []Step{StepEmbedded}
+	}
+	x.fill(steps, s.step, err, detail)
 	return x
 }
 
@@ -149,13 +156,21 @@ type explainer struct {
 	v     *Verifier
 	s     *scratch
 	g     *Grant
-	token []byte
+	token []byte // the one that decides
+	outer []byte // the one that carries it, or itself
 	now   UnixMilli
 }
 
 // detail says what a step looked at. It is asked only for steps that were taken.
 func (e *explainer) detail(step Step) string {
 	switch step {
+	case StepEmbedded:
+		return fmt.Sprintf("another JWT of %d bytes carries it; that one's signature, capability and clientId count for nothing", len(e.outer))
+	case StepOuterExpiry:
+		if !e.s.carrier.ends {
+			return "the outer JWT shows no exp"
+		}
+		return fmt.Sprintf("exp of the outer JWT %s; the earlier of both counts", distance(e.s.carrier.expires, e.now))
 	case StepCredential:
 		return fmt.Sprintf("%d segments, %d bytes", bytes.Count(e.token, []byte{'.'})+1, len(e.token))
 	case StepHeader:

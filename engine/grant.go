@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"net/netip"
+	"strings"
 
 	"portcullis/capability"
 )
@@ -32,6 +33,11 @@ type verified struct {
 	revocationKey    []byte
 	clientType       ClientType
 	unknownClaims    bool
+	sealed           bool // an issued token, not a JWT
+
+	// The claims that speak of some channels only, as userclaims.go keeps them; nil
+	// for most tokens.
+	userClaims []byte
 
 	// What the token claims, nil when it claims nothing and so has all that its
 	// key has; and the text it claims it with.
@@ -49,8 +55,11 @@ type verified struct {
 // memory is what a Grant keeps from one use to the next.
 type memory struct {
 	cacheHit bool
+	inner    []byte // the token that another one carried, empty when none did
 	claims   []byte
 	set      capability.Set
+
+	forUserClaims []byte
 }
 
 // ClientType is the signed claim x-ably-clientType.
@@ -69,6 +78,12 @@ func (g *Grant) KeyName() string {
 		return ""
 	}
 	return g.key.Name
+}
+
+// App returns the id of the key's app.
+func (g *Grant) App() string {
+	app, _, _ := strings.Cut(g.KeyName(), ".")
+	return app
 }
 
 // Identity returns who the credential says its bearer is.
@@ -207,6 +222,7 @@ func (g *Grant) Clone() Grant {
 func (v *verified) keep() (made bool) {
 	v.clientID = bytes.Clone(v.clientID)
 	v.revocationKey = bytes.Clone(v.revocationKey)
+	v.userClaims = bytes.Clone(v.userClaims)
 	return v.build()
 }
 
@@ -218,6 +234,15 @@ func (v *verified) build() (made bool) {
 	}
 	v.claimed, v.claimedText = nil, nil
 	return made
+}
+
+// Token returns the token that decides, given the one that was verified: that
+// itself, or the one that it carries. It is the same after a refusal.
+func (g *Grant) Token(verified []byte) []byte {
+	if len(g.inner) > 0 {
+		return g.inner
+	}
+	return verified
 }
 
 // FromCache says whether the verdict came from the cache of verified tokens.

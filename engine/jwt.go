@@ -13,31 +13,36 @@ const maxHeaderNames = 32
 
 // verifyUncached verifies a token of any kind. They are told apart by their dots.
 func (v *Verifier) verifyUncached(dst *Grant, s *scratch, token []byte, now UnixMilli) (judgement, error) {
-	first := bytes.IndexByte(token, '.')
-	if first >= 0 && bytes.IndexByte(token[first+1:], '.') < 0 {
+	s.step = StepCredential
+	switch bytes.Count(token, []byte{'.'}) {
+	case 0:
+		return judgement{}, ErrMalformedToken
+	case 1:
 		return v.verifySealed(dst, s, token, now)
+	case 2:
+		return v.verifyJWT(dst, s, token, now)
+	case 4:
+		return judgement{}, s.readEncrypted(token, v.keys.ring.Load().rules.Spelling)
 	}
-	return v.verifyJWT(dst, s, token, now)
+	return judgement{}, ErrSegments
 }
 
 // verifyJWT takes every step from the token's bytes to the verdict. It returns
 // the revocations that the verdict rests on.
 func (v *Verifier) verifyJWT(dst *Grant, s *scratch, token []byte, now UnixMilli) (judgement, error) {
-	s.step = StepCredential
-	signingInput, header, payload, signature, err := split(token)
-	if err != nil {
-		return judgement{}, err
-	}
+	signingInput, header, payload, signature := split(token)
 	s.step = StepHeader
 	ring := v.keys.ring.Load()
-	kid, unknownAbly, err := s.readHeader(header, ring.rules.Spelling)
-	if err != nil {
+	if err := s.readHeader(header, ring.rules.Spelling); err != nil {
 		return judgement{}, err
 	}
-	s.step = StepKey
-	key, err := v.lookUp(ring, s, kid, signingInput, signature)
-	if err != nil {
-		return judgement{}, err
+	if s.jose.carried.Kind != jsonscan.None {
+		return judgement{}, s.readOuter(payload, ring.rules.Spelling)
+	}
+	faulty := s.jose.check()
+	key := ring.keys[string(s.jose.kid)]
+	if key == nil || faulty != nil {
+		return judgement{}, v.answerStranger(s, ring, faulty, signingInput, payload, signature)
 	}
 	s.step = StepSignature
 	if err := s.checkSignature(key, signingInput, signature); err != nil {
@@ -52,7 +57,7 @@ func (v *Verifier) verifyJWT(dst *Grant, s *scratch, token []byte, now UnixMilli
 	// Read before the verdict, so that a revocation which comes while it is being
 	// reached makes a cached verdict one that must be checked again.
 	revocations := key.ledger.revocations.Load()
-	if err := s.readClaims(dst, payload, unknownAbly, now); err != nil {
+	if err := s.readClaims(dst, payload, s.jose.unknownAbly, now); err != nil {
 		return judgement{}, err
 	}
 	return s.judge(dst, revocations, now)
@@ -72,24 +77,10 @@ func (s *scratch) judge(dst *Grant, revocations *revocationSet, now UnixMilli) (
 	return judgement{revocations, pendingAt}, nil
 }
 
-// split finds the segments of a compact serialization (RFC 7515 §7.1). It counts
-// dots instead of making a list of what stands between them, so that a token of
-// nothing but dots costs nothing.
-func split(token []byte) (signingInput, header, payload, signature []byte, err error) {
-	first := bytes.IndexByte(token, '.')
-	if first < 0 {
-		return nil, nil, nil, nil, ErrMalformedToken
-	}
-	rest := token[first+1:]
-	second := bytes.IndexByte(rest, '.')
-	if second < 0 {
-		return nil, nil, nil, nil, ErrSegments
-	}
-	signature = rest[second+1:]
-	if bytes.IndexByte(signature, '.') >= 0 {
-		return nil, nil, nil, nil, ErrSegments
-	}
-	return token[:first+1+second], token[:first], rest[:second], signature, nil
+// split finds the three segments of a compact serialization (RFC 7515 §7.1).
+func split(token []byte) (signingInput, header, payload, signature []byte) {
+	first, last := bytes.IndexByte(token, '.'), bytes.LastIndexByte(token, '.')
+	return token[:last], token[:first], token[first+1 : last], token[last+1:]
 }
 
 // checkSignature compares signatures as text, in constant time, so that a MAC
@@ -139,17 +130,25 @@ func spelling(err error) error {
 	return ErrBase64
 }
 
-// readHeader reads of the JOSE header (RFC 7515 §4) what may be read before the
-// signature has been verified. Other parameters (jku, jwk, x5u …) are ignored:
-// nothing is ever fetched, and no key is ever taken from a token. kid is good
-// until the header is read again.
-func (s *scratch) readHeader(segment []byte, allowed Spelling) (kid []byte, unknownAbly bool, err error) {
-	s.header, err = s.decode(s.header[:0], segment, allowed)
-	if err != nil {
-		return nil, false, err
+// jose is what is read of a JOSE header (RFC 7515 §4) before its signature has
+// been verified. Other parameters (jku, jwk, x5u …) are ignored: nothing is ever
+// fetched, and no key is ever taken from a token.
+type jose struct {
+	typ, keyID, carried jsonscan.Value
+	hs256               bool // alg is HS256
+	critical            bool
+	unknownAbly         bool   // some x-ably- parameter is not known
+	kid                 []byte // what keyID spells, if it can be a key's name
+}
+
+// readHeader reads a JOSE header into s.jose, which is good until a header is
+// read again.
+func (s *scratch) readHeader(segment []byte, allowed Spelling) (err error) {
+	s.jose = jose{}
+	if s.header, err = s.decode(s.header[:0], segment, allowed); err != nil {
+		return err
 	}
-	var alg, typ, keyID jsonscan.Value
-	critical, embedded, duplicate := false, false, false
+	j, alg, duplicate := &s.jose, jsonscan.Value{}, false
 	s.scanner.Reset(s.header, maxHeaderNames)
 	for s.scanner.Next() {
 		value := s.scanner.Value()
@@ -158,39 +157,47 @@ func (s *scratch) readHeader(segment []byte, allowed Spelling) (kid []byte, unkn
 		case "alg":
 			alg = value
 		case "typ":
-			typ = value
+			j.typ = value
 		case "kid":
-			keyID = value
+			j.keyID = value
 		case "crit":
-			critical = true
-		case "x-ably-token":
-			embedded = true
+			j.critical = true
+		case claimEmbedded:
+			j.carried = value
 		default:
-			unknownAbly = unknownAbly || bytes.HasPrefix(name, ablyPrefix)
+			j.unknownAbly = j.unknownAbly || bytes.HasPrefix(name, ablyPrefix)
 		}
 	}
 	switch err := s.scanner.Err(); {
 	case err == jsonscan.ErrDuplicateName, err == nil && duplicate:
-		return nil, false, ErrDuplicateName
+		return ErrDuplicateName
 	case err != nil:
-		return nil, false, ErrHeader
-	case alg.Kind != jsonscan.String || string(unescape(alg)) != "HS256":
-		return nil, false, ErrAlgorithm
-	case critical:
-		return nil, false, ErrCritical
-	case embedded:
-		return nil, false, ErrEmbedded
-	case typ.Kind != jsonscan.None && (typ.Kind != jsonscan.String || isAccessTokenType(unescape(typ))):
-		return nil, false, ErrType
-	case keyID.Kind == jsonscan.None:
-		return nil, false, ErrKidMissing
-	case keyID.Kind != jsonscan.String:
-		return nil, false, ErrKid
+		return ErrHeader
 	}
-	if kid = unescape(keyID); len(kid) == 0 || len(kid) > MaxKeyNameBytes {
-		return nil, false, ErrKid
+	j.hs256 = alg.Kind == jsonscan.String && string(unescape(alg)) == "HS256"
+	if j.keyID.Kind == jsonscan.String {
+		if kid := unescape(j.keyID); len(kid) > 0 && len(kid) <= MaxKeyNameBytes {
+			j.kid = kid
+		}
 	}
-	return kid, unknownAbly, nil
+	return nil
+}
+
+// check says what keeps the header from being an Ably JWT's.
+func (j *jose) check() error {
+	switch {
+	case !j.hs256:
+		return ErrAlgorithm
+	case j.critical:
+		return ErrCritical
+	case j.typ.Kind != jsonscan.None && (j.typ.Kind != jsonscan.String || isAccessTokenType(unescape(j.typ))):
+		return ErrType
+	case j.keyID.Kind == jsonscan.None:
+		return ErrKidMissing
+	case j.kid == nil:
+		return ErrKid
+	}
+	return nil
 }
 
 // isAccessTokenType says whether typ is that of an OAuth access token (RFC 9068
@@ -212,16 +219,27 @@ func unescape(v jsonscan.Value) []byte {
 	return v.Text
 }
 
-// lookUp finds the key that kid names, letter for letter. For one that is not
-// there it computes a MAC all the same, so that the answer takes as long as that
-// to a wrong signature.
-func (v *Verifier) lookUp(ring *keyring, s *scratch, kid, signingInput, signature []byte) (*keyRecord, error) {
-	if key := ring.keys[string(kid)]; key != nil {
-		return key, nil
+// answerStranger answers a token that no key here can have signed, faulty being
+// what is wrong with its header, if anything. It may still carry one of ours,
+// unless it names an app that is here. For a key that is not there a MAC is
+// computed all the same, so that the answer takes as long as that to a wrong
+// signature.
+func (v *Verifier) answerStranger(s *scratch, ring *keyring, faulty error, signingInput, payload, signature []byte) error {
+	_, known := ring.apps[string(appOf(s.jose.kid))]
+	at := s.step
+	if !known || !s.jose.hs256 {
+		if err := s.readOuter(payload, ring.rules.Spelling); s.outer.carries {
+			return err
+		}
 	}
+	s.step = at
+	if faulty != nil {
+		return faulty
+	}
+	s.step = StepKey
 	v.dummy.EqualText(&s.mac, signingInput, signature)
-	if _, known := ring.apps[string(appOf(kid))]; known {
-		return nil, ErrUnknownKey
+	if known {
+		return ErrUnknownKey
 	}
-	return nil, ErrUnknownApp
+	return ErrUnknownApp
 }

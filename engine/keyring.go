@@ -43,6 +43,9 @@ type ledger struct {
 	revocations atomic.Pointer[revocationSet]
 	cachedBytes atomic.Int64
 	lastUsed    atomic.Int64 // UnixMilli
+
+	// The key as it is configured now, nil when it is not.
+	present atomic.Pointer[keyRecord]
 }
 
 // use notes that a credential of the key was admitted, once a second at most.
@@ -106,6 +109,9 @@ func (s *keyStore) swap(keys []Key, rules TokenRules, seal []SealSecret) error {
 		next.keys[k.Name] = record
 		next.apps[string(appOf([]byte(k.Name)))] = struct{}{}
 	}
+	for _, record := range next.keys {
+		record.ledger.present.Store(record) // before anybody can verify by it
+	}
 	s.ring.Store(next)
 	if old != nil {
 		for name, record := range old.keys {
@@ -113,7 +119,11 @@ func (s *keyStore) swap(keys []Key, rules TokenRules, seal []SealSecret) error {
 				continue
 			}
 			record.retired.Store(true)
-			if next.keys[name] == nil && record.ledger.revocations.Load() == noRevocations {
+			if next.keys[name] != nil {
+				continue
+			}
+			record.ledger.present.Store(nil)
+			if record.ledger.revocations.Load() == noRevocations {
 				delete(s.ledgers, name) // sandbox keys come and go
 			}
 		}

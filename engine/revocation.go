@@ -132,21 +132,27 @@ func (s *revocationSet) verdict(g *verified, now UnixMilli) (revoked bool, pendi
 			}
 		}
 	}
+	s.each(g, check)
+	return revoked, pendingAt
+}
+
+// each calls f with the pairs of each target that matches the token, whenever
+// that was issued.
+func (s *revocationSet) each(g *verified, f func(pairs []revocationPair)) {
 	switch g.kind {
 	case Identified:
-		check(s.pairs[RevokeClientID][string(g.clientID)])
+		f(s.pairs[RevokeClientID][string(g.clientID)])
 	case Wildcard:
-		check(s.pairs[RevokeClientID]["*"])
+		f(s.pairs[RevokeClientID]["*"])
 	}
 	if g.hasRevocationKey {
-		check(s.pairs[RevokeRevocationKey][string(g.revocationKey)])
+		f(s.pairs[RevokeRevocationKey][string(g.revocationKey)])
 	}
 	if channels := s.pairs[RevokeChannel]; len(channels) > 0 {
 		for _, rule := range g.effectiveSet().Rules() {
-			check(channels[rule.Resource])
+			f(channels[rule.Resource])
 		}
 	}
-	return revoked, pendingAt
 }
 
 // Revoke adds revocations to the key of that name. When it returns, no verdict of

@@ -114,6 +114,7 @@ func (v *Verifier) verifySealed(dst *Grant, s *scratch, token []byte, now UnixMi
 // readSealed reads what was sealed into dst and checks it as claims are checked.
 func (s *scratch) readSealed(dst *Grant, plain []byte, now UnixMilli) error {
 	s.step = StepTime
+	dst.sealed = true
 	dst.issued, dst.expires = UnixMilli(binary.BigEndian.Uint64(plain)), UnixMilli(binary.BigEndian.Uint64(plain[8:]))
 	dst.notBefore = dst.issued
 	dst.settled = [8]byte(plain[16:24]) == dst.key.whole.hash

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"portcullis/internal/hs256"
+	"portcullis/internal/jsonscan"
 )
 
 // TokenRequestParams is what a TokenRequest asks for.
@@ -47,17 +48,17 @@ func (s *Signer) AppendTokenRequest(dst []byte, p *TokenRequestParams) ([]byte, 
 	var scratch hs256.Scratch
 	mac := s.mac.StdText(&scratch, r.appendSigned(nil, r.Capability))
 
-	dst = appendJSONString(append(dst, `{"keyName":`...), s.keyName)
+	dst = jsonscan.AppendQuoted(append(dst, `{"keyName":`...), s.keyName)
 	dst = append(append(dst, `,"timestamp":`...), r.Timestamp...)
-	dst = appendJSONString(append(dst, `,"nonce":`...), string(r.Nonce))
+	dst = jsonscan.AppendQuoted(append(dst, `,"nonce":`...), string(r.Nonce))
 	if len(r.TTL) > 0 {
 		dst = append(append(dst, `,"ttl":`...), r.TTL...)
 	}
 	if len(r.Capability) > 0 {
-		dst = appendJSONString(append(dst, `,"capability":`...), string(r.Capability))
+		dst = jsonscan.AppendQuoted(append(dst, `,"capability":`...), string(r.Capability))
 	}
 	if len(r.ClientID) > 0 {
-		dst = appendJSONString(append(dst, `,"clientId":`...), string(r.ClientID))
+		dst = jsonscan.AppendQuoted(append(dst, `,"clientId":`...), string(r.ClientID))
 	}
-	return append(appendJSONString(append(dst, `,"mac":`...), string(mac[:])), '}'), nil
+	return append(jsonscan.AppendQuoted(append(dst, `,"mac":`...), string(mac[:])), '}'), nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"portcullis/capability"
 	"portcullis/internal/hs256"
+	"portcullis/internal/jsonscan"
 )
 
 // Signer mints Ably JWTs and signs TokenRequests with one API key, for auth servers, tests and load
@@ -39,7 +40,7 @@ func NewSigner(key Secret) (*Signer, error) {
 	if !ok {
 		return nil, errors.New("engine: the API key is not of the form appId.keyId:secret")
 	}
-	header := appendJSONString([]byte(`{"alg":"HS256","typ":"JWT","kid":`), string(name))
+	header := jsonscan.AppendQuoted([]byte(`{"alg":"HS256","typ":"JWT","kid":`), string(name))
 	return &Signer{
 		keyName: string(name),
 		mac:     hs256.NewKey(secret),
@@ -73,13 +74,13 @@ func (s *Signer) AppendJWT(dst []byte, p *TokenParams) ([]byte, error) {
 	claims := strconv.AppendInt([]byte(`{"iat":`), issued, 10)
 	claims = strconv.AppendInt(append(claims, `,"exp":`...), issued+int64(ttl/time.Second), 10)
 	if granted != "" {
-		claims = appendJSONString(append(claims, `,"`+claimCapability+`":`...), granted)
+		claims = jsonscan.AppendQuoted(append(claims, `,"`+claimCapability+`":`...), granted)
 	}
 	if p.ClientID != "" {
-		claims = appendJSONString(append(claims, `,"`+claimClientID+`":`...), p.ClientID)
+		claims = jsonscan.AppendQuoted(append(claims, `,"`+claimClientID+`":`...), p.ClientID)
 	}
 	if p.RevocationKey != "" {
-		claims = appendJSONString(append(claims, `,"`+claimRevocationKey+`":`...), p.RevocationKey)
+		claims = jsonscan.AppendQuoted(append(claims, `,"`+claimRevocationKey+`":`...), p.RevocationKey)
 	}
 	claims = append(claims, '}')
 
@@ -112,21 +113,4 @@ func checkGrant(clientID, claimed string) (canonical string, err error) {
 		return "", errors.New("engine: capability: grants nothing")
 	}
 	return set.String(), nil
-}
-
-// appendJSONString appends text as a JSON string.
-func appendJSONString(dst []byte, text string) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	for i := range len(text) {
-		switch c := text[i]; {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c < 0x20:
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return append(dst, '"')
 }

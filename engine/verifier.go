@@ -78,6 +78,10 @@ type scratch struct {
 	parser  capability.Parser
 	spelt   []byte // a segment in canonical spelling, where another one is allowed
 	header  []byte // the decoded JOSE header
+	jose    jose
+	outer   outer
+	carrier outer  // the outer one, while the token that it carries is verified
+	claimed []byte // the decoded claims of a JWT that may carry a token
 	signed  []byte // the text that a TokenRequest's mac is made of
 	sealed  []byte // a decoded opaque token
 
@@ -157,45 +161,47 @@ func (v *Verifier) Close() {
 	}
 }
 
-// VerifyToken verifies an Ably JWT in compact serialization, or a token that an
-// Issuer has issued, and puts what it
+// VerifyToken verifies an Ably JWT in compact serialization, a token that an
+// Issuer has issued, or another JWT that carries one of them, and puts what it
 // grants into dst. After an error, always an *[ErrorInfo], dst denies everything.
 // It allocates nothing, unless it adds the token to the cache.
 func (v *Verifier) VerifyToken(dst *Grant, token []byte, now UnixMilli) error {
-	dst.verified, dst.cacheHit = verified{}, false
+	dst.verified, dst.cacheHit, dst.inner = verified{}, false, dst.inner[:0]
 	if len(token) > MaxTokenBytes {
 		return ErrTokenTooLong
 	}
-	if v.cache != nil {
-		if entry := v.cache.get(token); entry != nil {
-			if usable, err := entry.check(now); err != nil {
-				return err
-			} else if usable {
-				dst.verified, dst.cacheHit = entry.verified, true
-				entry.key.ledger.use(now)
-				return nil
-			}
-		}
+	known, err := v.cache.recall(dst, token, now)
+	if !known {
+		s := v.scratch.Get().(*scratch)
+		err = v.verifyFresh(dst, s, token, now, v.cache)
+		v.scratch.Put(s)
 	}
-	s := v.scratch.Get().(*scratch)
-	verdict, err := v.verifyUncached(dst, s, token, now)
-	v.scratch.Put(s)
 	if err != nil {
 		dst.verified = verified{}
 		return err
 	}
 	dst.key.ledger.use(now)
-	if v.cache != nil {
-		v.cache.put(token, dst, verdict)
-	}
 	return nil
+}
+
+// verifyFresh verifies a token that is not in the cache, if there is one.
+func (v *Verifier) verifyFresh(dst *Grant, s *scratch, token []byte, now UnixMilli, cache *tokenCache) error {
+	s.outer = outer{}
+	verdict, err := v.verifyUncached(dst, s, token, now)
+	switch {
+	case s.outer.carries && err == nil:
+		return v.verifyCarried(dst, s, now, cache)
+	case err == nil && cache != nil:
+		cache.put(token, dst, verdict)
+	}
+	return err
 }
 
 // VerifyKey verifies an API key, appId.keyId:secret, and puts what it grants
 // into dst. After an error, always an *[ErrorInfo], dst denies everything. It
 // allocates nothing, and no cache ever holds a key.
 func (v *Verifier) VerifyKey(dst *Grant, key []byte, now UnixMilli) error {
-	dst.verified, dst.cacheHit = verified{}, false
+	dst.verified, dst.cacheHit, dst.inner = verified{}, false, dst.inner[:0]
 	record, err := v.verifyKey(key, now)
 	if err != nil {
 		return err

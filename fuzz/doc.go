@@ -4,7 +4,9 @@
 //	target           property
 //	FuzzToken        a token gets the verdict of the oracle, cold, cached and explained
 //	FuzzClaims       so does a header and a claims set that are well signed
-//	FuzzSpelling     of an admitted token no byte can be changed, added or left out
+//	FuzzEmbedded     so does a token within one that nobody here can verify
+//	FuzzSpelling     of an admitted token no byte can be changed, added or left out,
+//	                 and a changed one that carries another grants no more than that
 //	FuzzCapability   parse, format, match and intersect obey their laws and the oracle
 //	FuzzChannel      a channel name is read as the oracle reads it
 //

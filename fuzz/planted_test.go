@@ -14,6 +14,9 @@ import (
 var defects = map[string]string{
 	"line-breaks":            "FuzzToken",
 	"leeway":                 "FuzzToken",
+	"any-depth":              "FuzzEmbedded",
+	"outer-outlived":         "FuzzEmbedded",
+	"claims-first":           "FuzzEmbedded",
 	"padding":                "FuzzSpelling",
 	"replaced-utf8":          "FuzzClaims",
 	"trailing-data":          "FuzzClaims",

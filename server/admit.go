@@ -74,30 +74,32 @@ func (s *Server) authenticate(ctx *fasthttp.RequestCtx, w *work) error {
 	if err != nil {
 		return err
 	}
-	if err := s.verifyCredential(ctx, w, &w.grant); err != nil {
+	if _, err := s.verifyCredential(ctx, w, &w.grant); err != nil {
 		return err
 	}
 	return admission.Admit(&w.session, &w.grant, s.settings.Load().peer(ctx, clientID))
 }
 
-// verifyCredential verifies the credential of a request into g.
-func (s *Server) verifyCredential(ctx *fasthttp.RequestCtx, w *work, g *engine.Grant) error {
+// verifyCredential verifies the credential of a request into g, and returns the
+// one that decides: of an embedded token, the inner one.
+func (s *Server) verifyCredential(ctx *fasthttp.RequestCtx, w *work, g *engine.Grant) (credential, error) {
 	c, err := findCredential(ctx, &w.credential)
 	if err != nil {
-		return err
+		return c, err
 	}
 	switch {
 	case !c.isKey:
 		err = s.verifyToken(g, c.text)
+		c.text = g.Token(c.text)
 	case !s.settings.Load().mayPresentKey(ctx):
-		return engine.ErrInsecureBasic
+		return c, engine.ErrInsecureBasic
 	default:
 		err = s.verifier.VerifyKey(g, c.text, s.now())
 	}
 	if err != nil {
 		s.logRefusal(ctx, c, err)
 	}
-	return err
+	return c, err
 }
 
 // verifyToken verifies a token into g, and tells a client that presents a refused
@@ -107,7 +109,7 @@ func (s *Server) verifyToken(g *engine.Grant, token []byte) error {
 	err := s.verifier.VerifyToken(g, token, now)
 	s.metrics.lookedUp(g.FromCache())
 	if err != nil {
-		return s.refusals.Answer(token, err, now)
+		return s.refusals.Answer(g.Token(token), err, now)
 	}
 	if g.HasUnknownClaims() {
 		s.warnUnknownClaims(g, now)

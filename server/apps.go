@@ -156,7 +156,7 @@ func (s *Server) deleteApp(ctx *fasthttp.RequestCtx) {
 	}
 	w := s.work.Get().(*work)
 	defer s.work.Put(w)
-	if err := s.verifyCredential(ctx, w, &w.grant); err != nil {
+	if _, err := s.verifyCredential(ctx, w, &w.grant); err != nil {
 		s.refuse(ctx, s.infoOf(err))
 		return
 	}

@@ -23,10 +23,11 @@ const (
 	surfaceRequestToken
 	surfaceRevoke
 	surfaceREST
+	surfaceRealtime
 	surfaceCount
 )
 
-var surfaceNames = [surfaceCount]string{"admit", "batch", "requestToken", "revokeTokens", "rest"}
+var surfaceNames = [surfaceCount]string{"admit", "batch", "requestToken", "revokeTokens", "rest", "realtime"}
 
 // storeOp is what was asked of the store.
 type storeOp uint8

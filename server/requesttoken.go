@@ -53,12 +53,12 @@ func (s *Server) redeem(ctx *fasthttp.RequestCtx, w *work) error {
 	defer cancel()
 	if r.Signed() {
 		// The mac decides. Credentials may stand beside it, but not wrong ones.
-		if err := s.verifyCredential(ctx, w, &w.grant); err != nil && err != engine.ErrNoCredentials {
+		if _, err := s.verifyCredential(ctx, w, &w.grant); err != nil && err != engine.ErrNoCredentials {
 			return engine.ErrSecret
 		}
 		return s.verifier.Redeem(within, &w.issued, r, s.options.Store, s.now())
 	}
-	if err := s.verifyCredential(ctx, w, &w.grant); err != nil {
+	if _, err := s.verifyCredential(ctx, w, &w.grant); err != nil {
 		return err
 	}
 	settings := s.settings.Load()

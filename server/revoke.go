@@ -92,7 +92,7 @@ func (s *Server) mayRevoke(ctx *fasthttp.RequestCtx, w *work) error {
 	if s.options.Store == nil {
 		return engine.ErrUnavailable
 	}
-	if err := s.verifyCredential(ctx, w, &w.grant); err != nil {
+	if _, err := s.verifyCredential(ctx, w, &w.grant); err != nil {
 		return err
 	}
 	settings := s.settings.Load()

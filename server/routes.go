@@ -23,6 +23,7 @@ type route struct {
 // percent-encoded or spelt otherwise is no path of ours. {} stands for a
 // parameter, which follows one of the parameterised words.
 var routes = map[string]*route{
+	"/":                     {methods: []string{fasthttp.MethodGet}, handle: (*Server).connect, cors: true, hidden: true},
 	"/v1/admit":             {methods: []string{fasthttp.MethodGet, fasthttp.MethodPost}, handle: (*Server).admit, cors: true},
 	"/v1/admit/batch":       {methods: []string{fasthttp.MethodPost}, handle: (*Server).admitBatch, maxBody: maxBatchBytes, cors: true},
 	"/time":                 {methods: []string{fasthttp.MethodGet}, handle: (*Server).time, cors: true},

@@ -17,7 +17,10 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"portcullis/admission"
+	"portcullis/admission/registry"
 	"portcullis/engine"
+	"portcullis/fanout"
+	"portcullis/server/realtime"
 	"portcullis/store"
 )
 
@@ -53,6 +56,7 @@ type Options struct {
 	Sandbox              bool          // POST /apps and DELETE /apps/{id}
 	SandboxToken         engine.Secret // what POST /apps must bear; "" means nothing
 	Reload               func() error  // what POST /-/reload does; nil means there is no such endpoint
+	Fanout               fanout.Fanout // messages and presence; nil means that there are no realtime connections
 }
 
 // Settings are what can change while the server runs.
@@ -60,6 +64,10 @@ type Settings struct {
 	AllowInsecureBasic bool           // accept API keys on connections without TLS
 	TrustedProxies     []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto count
 	ChannelRevocation  bool           // revocation targets of type channel are allowed
+
+	ConnectionsPerApp   int                 // realtime connections at once; 0 means no limit
+	ConnectionsPerToken int                 // the same of one token
+	Identified          map[string][]string // namespaces that are for identified clients, by app
 }
 
 // Server answers the public and the admin endpoints.
@@ -76,7 +84,10 @@ type Server struct {
 	refusals *admission.Refusals
 	issuer   *engine.Issuer
 	sandbox  *sandbox
+	hub      *realtime.Hub // nil without a Fanout
 	bodies   bodyBudget
+
+	namespaces atomic.Pointer[map[string]*admission.Namespaces] // by app
 
 	revocationRate rate
 	forgetting     pace // of forgetRevocations
@@ -102,8 +113,13 @@ func New(o Options) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.sandbox = newSandbox(o.Verifier, o.Store, s.log)
-	s.Apply(o.Settings)
 	s.metrics = newMetrics(o.Version, o.Verifier, o.Store)
+	if o.Fanout != nil {
+		s.hub = realtime.New(realtime.Options{
+			Verify: s.verifyToken, Fanout: o.Fanout, Now: s.now, Log: s.log, Metrics: s.metrics.registry,
+		})
+	}
+	s.Apply(o.Settings)
 	s.metrics.reloaded(nil, s.now())
 	s.public = s.newHTTP(s.Handler(), &o)
 	s.admin = s.newHTTP(s.guard(s.serveAdmin), &o)
@@ -127,13 +143,18 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler, o *Options) *fasthttp.
 		SecureErrorLogMessage:        true,
 		CloseOnShutdown:              true,
 		Logger:                       httpLog{s.log},
+		KeepHijackedConns:            true, // package realtime closes them
 	}
 }
 
 // Configure makes keys, token rules and sealing secrets the present ones, beside
 // the keys of sandbox apps; all of it or, after an error, nothing.
 func (s *Server) Configure(keys []engine.Key, rules engine.TokenRules, seal []engine.SealSecret) error {
-	return s.sandbox.configure(keys, rules, seal)
+	err := s.sandbox.configure(keys, rules, seal)
+	if err == nil && s.hub != nil {
+		s.hub.KeysChanged()
+	}
+	return err
 }
 
 // LoadRevocations takes in the revocations that the store has kept, and from then
@@ -149,6 +170,9 @@ func (s *Server) LoadRevocations() error {
 			return
 		}
 		s.verifier.Revoke(keyName, r)
+		if s.hub != nil {
+			s.hub.Revoked(keyName, r)
+		}
 	})
 	mu.Lock()
 	defer mu.Unlock()
@@ -168,7 +192,20 @@ func (s *Server) LoadSandbox() error {
 }
 
 // Apply makes settings the present ones, from the next request on.
-func (s *Server) Apply(settings Settings) { s.settings.Store(&settings) }
+func (s *Server) Apply(settings Settings) {
+	s.settings.Store(&settings)
+	namespaces := make(map[string]*admission.Namespaces, len(settings.Identified))
+	for app, ids := range settings.Identified {
+		namespaces[app] = admission.NewNamespaces(ids...)
+	}
+	s.namespaces.Store(&namespaces)
+	if s.hub != nil {
+		s.hub.Apply(realtime.Settings{
+			Limits:     registry.Limits{PerApp: settings.ConnectionsPerApp, PerToken: settings.ConnectionsPerToken},
+			Namespaces: namespaces,
+		})
+	}
+}
 
 // Reloaded notes, for the metrics, how reading the configuration went: nil or why
 // the old one stays.
@@ -277,5 +314,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
+	if s.hub != nil {
+		if err := s.hub.Close(ctx); err != nil {
+			s.log.Warn("some realtime connections were not closed in time")
+		}
+	}
 	return errors.Join(s.public.ShutdownWithContext(ctx), s.admin.ShutdownWithContext(ctx))
 }

@@ -38,9 +38,10 @@ func newDev(g *globals) *cobra.Command {
 			ctx, cancel := context.WithCancel(cmd.Context())
 			defer cancel()
 			err := serve(ctx, service{
-				listen: listen, adminListen: adminListen, insecureBasic: true, store: "memory:", sandbox: true, channelRevocation: true,
-				options: engine.Options{Keys: []engine.Key{{Name: name, Secret: engine.Secret(secret)}}, CacheBytes: 64 << 20},
-				log:     slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+				listen: listen, adminListen: adminListen, store: "memory:", sandbox: true,
+				settings: server.Settings{AllowInsecureBasic: true, ChannelRevocation: true},
+				options:  engine.Options{Keys: []engine.Key{{Name: name, Secret: engine.Secret(secret)}}, CacheBytes: 64 << 20},
+				log:      slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 				started: func(_ *server.Server, v *engine.Verifier, address, adminAddress string) {
 					d := demo{out: cmd.OutOrStdout(), key: key, verifier: v, url: "http://" + address, adminURL: "http://" + adminAddress}
 					if g.json {

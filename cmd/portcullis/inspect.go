@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -22,53 +23,97 @@ func newInspect(g *globals) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			header, claims, err := decodeJWT(token)
+			jwt, err := decodeJWT(token)
 			if err != nil {
 				return fail(exitNegative, err)
 			}
 			out := cmd.OutOrStdout()
 			if g.json {
-				printJSON(out, map[string]any{"verified": false, "header": header, "claims": claims})
+				printJSON(out, struct {
+					Verified bool `json:"verified"`
+					*decoded
+				}{false, jwt})
 				return nil
 			}
 			fmt.Fprintln(out, "NOT VERIFIED: anybody may have written this")
-			fmt.Fprintln(out, "header", indent(header))
-			fmt.Fprintln(out, "claims", indent(claims))
-			for _, name := range []string{"iat", "nbf", "exp"} {
-				if at, ok := numericDate(claims, name); ok {
-					fmt.Fprintf(out, "%s is %s\n", name, at.UTC().Format(time.RFC3339))
-				}
-			}
+			jwt.print(out)
 			return nil
 		},
 	}
 }
 
-func decodeJWT(token string) (header, claims json.RawMessage, err error) {
+// decoded is what there is to read of a JWT.
+type decoded struct {
+	Header  json.RawMessage `json:"header"`
+	Claims  json.RawMessage `json:"claims,omitempty"` // none of an encrypted one
+	Carries *decoded        `json:"carries,omitempty"`
+}
+
+func (d *decoded) print(out io.Writer) {
+	fmt.Fprintln(out, "header", indent(d.Header))
+	if d.Claims == nil {
+		fmt.Fprintln(out, "claims are encrypted")
+	} else {
+		fmt.Fprintln(out, "claims", indent(d.Claims))
+	}
+	for _, name := range []string{"iat", "nbf", "exp"} {
+		if at, ok := numericDate(d.Claims, name); ok {
+			fmt.Fprintf(out, "%s is %s\n", name, at.UTC().Format(time.RFC3339))
+		}
+	}
+	if d.Carries != nil {
+		fmt.Fprintln(out, "x-ably-token carries a token, the one that counts:")
+		d.Carries.print(out)
+	}
+}
+
+// decodeJWT decodes a JWT, and the one that it carries, if it does.
+func decodeJWT(token string) (*decoded, error) {
+	d, err := decodeSegments(token)
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range []json.RawMessage{d.Header, d.Claims} {
+		var carrier struct {
+			Token string `json:"x-ably-token"`
+		}
+		if d.Carries == nil && json.Unmarshal(part, &carrier) == nil && carrier.Token != "" {
+			d.Carries, _ = decodeSegments(carrier.Token) // an opaque one has nothing to read
+		}
+	}
+	return d, nil
+}
+
+func decodeSegments(token string) (*decoded, error) {
 	segments := strings.Split(token, ".")
 	if len(segments) == 2 && !strings.Contains(token, ":") {
-		return nil, nil, errors.New("an opaque Ably token: there is nothing in it to read for anybody but the server that issued it")
+		return nil, errors.New("an opaque Ably token: there is nothing in it to read for anybody but the server that issued it")
 	}
-	if len(segments) != 3 {
-		return nil, nil, fmt.Errorf("not a JWT: %d segments instead of 3", len(segments))
+	readable := []string{"header", "claims"}
+	switch len(segments) {
+	case 3:
+	case 5:
+		readable = readable[:1] // a JWE (RFC 7516)
+	default:
+		return nil, fmt.Errorf("not a JWT: %d segments instead of 3", len(segments))
 	}
 	parts := [2]json.RawMessage{}
-	for i, name := range []string{"header", "claims"} {
+	for i, name := range readable {
 		// In any spelling: inspect shows what there is, verify says what is wrong.
 		canonical, err := base64url.AppendCanonical(nil, []byte(segments[i]))
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		text, err := base64url.AppendDecode(nil, canonical)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		if !json.Valid(text) {
-			return nil, nil, errors.New(name + ": not JSON")
+			return nil, errors.New(name + ": not JSON")
 		}
 		parts[i] = text
 	}
-	return parts[0], parts[1], nil
+	return &decoded{Header: parts[0], Claims: parts[1]}, nil
 }
 
 func indent(raw json.RawMessage) string {

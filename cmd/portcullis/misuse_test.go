@@ -98,6 +98,14 @@ func TestAnOpaqueTokenIsForItsServerToJudge(t *testing.T) {
 		require.Contains(t, o.err, "verify --server URL")
 	}
 	require.Contains(t, execute(t, "inspect", "app.AAAA").err, "an opaque Ably token")
+	var read struct {
+		Verified bool
+		Carries  struct{ Claims map[string]any }
+	}
+	carrier := "eyJ4LWFibHktdG9rZW4iOiJlMzAuZXlKaElqb3hmUS5jMmxuIn0.e30." // {"x-ably-token":"e30.eyJhIjoxfQ.c2ln"}
+	require.NoError(t, json.Unmarshal([]byte(execute(t, "inspect", "--json", carrier).out), &read))
+	require.Equal(t, map[string]any{"a": 1.0}, read.Carries.Claims, "inspect reads the token that another one carries too")
+	require.False(t, read.Verified)
 	require.Contains(t, execute(t, "explain", "app.k1:wrong-secret-of-16-bytes").out, "bad_secret")
 }
 

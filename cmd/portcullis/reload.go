@@ -131,9 +131,7 @@ func (r *reloader) apply(c *config.Config) error {
 	if err := r.server.Configure(options.Keys, options.Tokens, sealOr(options.Seal, r.storedSeal)); err != nil {
 		return err
 	}
-	r.server.Apply(server.Settings{
-		AllowInsecureBasic: c.InsecureBasic(), TrustedProxies: config.Prefixes(c.Server.TrustedProxies), ChannelRevocation: c.Tokens.ChannelRevocation,
-	})
+	r.server.Apply(settings(c))
 	if r.certificate != nil && c.Certificate != nil && r.certificate.replace(c.Certificate) {
 		r.certificate.announce(r.log)
 	}
@@ -169,7 +167,8 @@ func (r *reloader) needsRestart(c *config.Config) {
 		{"server.sandbox", was.Server.Sandbox != is.Server.Sandbox},
 		{"server.sandbox_token", was.Server.SandboxToken != is.Server.SandboxToken},
 		{"store", was.StoreSpec() != is.StoreSpec()},
-		{"limits", was.Limits != is.Limits},
+		{"limits.refusals_per_token", was.Limits.RefusalsPerToken != is.Limits.RefusalsPerToken},
+		{"limits.revocations_per_minute", was.Limits.RevocationsPerMinute != is.Limits.RevocationsPerMinute},
 		{"cache.max_bytes", was.Cache.MaxBytes != is.Cache.MaxBytes},
 		{"log.format", was.Log.Format != is.Log.Format},
 	} {

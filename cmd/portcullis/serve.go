@@ -7,11 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 
 	"github.com/spf13/cobra"
 
 	"portcullis/engine"
+	"portcullis/fanout/memory"
 	"portcullis/internal/config"
 	"portcullis/server"
 )
@@ -46,12 +46,12 @@ func serveConfig(ctx context.Context, stderr io.Writer, source config.Source, c 
 	r.warn(c)
 	service := service{
 		listen: string(c.Server.Listen), adminListen: string(c.Server.AdminListen),
-		options: options, insecureBasic: c.InsecureBasic(), trustedProxies: config.Prefixes(c.Server.TrustedProxies),
+		options: options, settings: settings(c),
 		maxConnections: int(c.Server.MaxConnections), maxConnectionsPerIP: int(c.Server.MaxConnectionsPerIP),
 		adminToken: c.AdminToken, log: r.log, reload: func() error { return r.reload("request") },
 		store: c.StoreSpec(), sandbox: c.Server.Sandbox, sandboxToken: c.Server.SandboxToken, refusalLimit: refusalLimit(c),
-		revocationsPerMinute: int(c.Limits.RevocationsPerMinute), channelRevocation: c.Tokens.ChannelRevocation,
-		created: func(s *server.Server, seal []engine.SealSecret) { r.server, r.storedSeal = s, seal },
+		revocationsPerMinute: int(c.Limits.RevocationsPerMinute),
+		created:              func(s *server.Server, seal []engine.SealSecret) { r.server, r.storedSeal = s, seal },
 		started: func(_ *server.Server, _ *engine.Verifier, address, adminAddress string) {
 			r.start(ctx)
 			if started != nil {
@@ -67,6 +67,15 @@ func serveConfig(ctx context.Context, stderr io.Writer, source config.Source, c 
 	return serve(ctx, service)
 }
 
+// settings are what of a configuration can change while the server runs.
+func settings(c *config.Config) server.Settings {
+	return server.Settings{
+		AllowInsecureBasic: c.InsecureBasic(), TrustedProxies: config.Prefixes(c.Server.TrustedProxies), ChannelRevocation: c.Tokens.ChannelRevocation,
+		ConnectionsPerApp: int(c.Limits.ConnectionsPerApp), ConnectionsPerToken: int(c.Limits.ConnectionsPerToken),
+		Identified: c.IdentifiedNamespaces(),
+	}
+}
+
 // refusalLimit is the configured limit as the server takes it, where 0 means its
 // own default and less than 0 none.
 func refusalLimit(c *config.Config) int {
@@ -80,8 +89,7 @@ func refusalLimit(c *config.Config) int {
 type service struct {
 	listen, adminListen                 string
 	options                             engine.Options
-	insecureBasic                       bool
-	trustedProxies                      []netip.Prefix
+	settings                            server.Settings
 	maxConnections, maxConnectionsPerIP int
 	adminToken                          engine.Secret
 	tls                                 *tls.Config // of the public listener; may be nil
@@ -90,7 +98,6 @@ type service struct {
 	sandboxToken                        engine.Secret
 	refusalLimit                        int // as server.Options has it
 	revocationsPerMinute                int
-	channelRevocation                   bool
 	log                                 *slog.Logger
 	reload                              func() error // may be nil
 	created                             func(s *server.Server, seal []engine.SealSecret)
@@ -128,7 +135,7 @@ func serve(ctx context.Context, o service) error {
 		Store: st, Sandbox: o.sandbox, SandboxToken: o.sandboxToken, RefusalLimit: o.refusalLimit,
 		RevocationsPerMinute: o.revocationsPerMinute,
 		Verifier:             v, Log: o.log, Version: version,
-		Settings:       server.Settings{AllowInsecureBasic: o.insecureBasic, TrustedProxies: o.trustedProxies, ChannelRevocation: o.channelRevocation},
+		Settings: o.settings, Fanout: memory.New(memory.Options{Epoch: uint64(engine.Now())}),
 		MaxConnections: o.maxConnections, MaxConnectionsPerIP: o.maxConnectionsPerIP,
 		AdminToken: o.adminToken, Reload: o.reload,
 		LoopbackOnly: config.IsLoopback(o.listen), AdminLoopbackOnly: config.IsLoopback(o.adminListen),

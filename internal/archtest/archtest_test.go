@@ -20,27 +20,34 @@ const module = "portcullis"
 // that it may import outside its tests. A package that is not listed here must
 // not exist.
 var mayImport = map[string][]string{
-	"internal/base64url":   {},
-	"internal/jsonscan":    {},
-	"internal/hs256":       {},
-	"internal/nearest":     {},
-	"internal/oracle":      {},
-	"internal/vectors":     {"engine", "capability"},
-	"internal/config":      {"engine", "capability", "internal/nearest"},
-	"internal/errdoc":      {"engine"},
-	"internal/doctest":     {},
-	"internal/archtest":    {},
-	"capability":           {"internal/jsonscan"},
-	"engine":               {"capability", "internal/base64url", "internal/hs256", "internal/jsonscan", "internal/nearest"},
-	"admission":            {"engine", "capability"},
-	"store":                {"engine"},
-	"store/storetest":      {"store", "engine"},
-	"store/internal/state": {"store", "engine"},
-	"store/memory":         {"store", "engine", "store/internal/state"},
-	"store/bolt":           {"store", "engine", "store/internal/state"},
-	"server":               {"admission", "engine", "capability", "store", "internal/jsonscan"},
-	"fuzz":                 {"engine", "capability"},
-	"cmd/portcullis":       {"store", "store/memory", "store/bolt", "internal/nearest", "server", "admission", "engine", "capability", "internal/config", "internal/base64url", "internal/vectors"},
+	"internal/base64url":    {},
+	"internal/jsonscan":     {},
+	"internal/msgpackscan":  {"internal/jsonscan"},
+	"internal/hs256":        {},
+	"internal/nearest":      {},
+	"internal/oracle":       {},
+	"internal/vectors":      {"engine", "capability"},
+	"internal/config":       {"engine", "capability", "internal/nearest"},
+	"internal/errdoc":       {"engine"},
+	"internal/doctest":      {},
+	"internal/archtest":     {},
+	"capability":            {"internal/jsonscan"},
+	"engine":                {"capability", "internal/base64url", "internal/hs256", "internal/jsonscan", "internal/nearest"},
+	"admission":             {"engine", "capability"},
+	"admission/registry":    {"engine", "capability"},
+	"store":                 {"engine"},
+	"store/storetest":       {"store", "engine"},
+	"store/internal/state":  {"store", "engine"},
+	"store/memory":          {"store", "engine", "store/internal/state"},
+	"store/bolt":            {"store", "engine", "store/internal/state"},
+	"fanout":                {},
+	"fanout/fanouttest":     {"fanout"},
+	"fanout/memory":         {"fanout"},
+	"server/realtime/frame": {"engine", "fanout", "internal/jsonscan", "internal/msgpackscan"},
+	"server/realtime":       {"admission", "admission/registry", "engine", "capability", "fanout", "server/realtime/frame"},
+	"server":                {"admission", "admission/registry", "engine", "capability", "store", "fanout", "server/realtime", "server/realtime/frame", "internal/jsonscan"},
+	"fuzz":                  {"engine", "capability"},
+	"cmd/portcullis":        {"store", "store/memory", "store/bolt", "fanout/memory", "internal/nearest", "server", "admission", "engine", "capability", "internal/config", "internal/base64url", "internal/vectors"},
 }
 
 // mayUse lists what packages whose dependencies matter to embedders may reach,
@@ -49,10 +56,12 @@ var mayUse = map[string][]string{
 	"capability": {},
 	"engine":     {"github.com/dgraph-io/ristretto/v2", "github.com/cespare/xxhash/v2", "github.com/dustin/go-humanize", "golang.org/x/sys", "golang.org/x/crypto"},
 	"admission":  {"github.com/dgraph-io/ristretto/v2", "github.com/cespare/xxhash/v2", "github.com/dustin/go-humanize", "golang.org/x/sys", "golang.org/x/crypto"},
+
+	"admission/registry": {"github.com/dgraph-io/ristretto/v2", "github.com/cespare/xxhash/v2", "github.com/dustin/go-humanize", "golang.org/x/sys", "golang.org/x/crypto"},
 }
 
 // pure packages decide from their arguments alone.
-var pure = []string{"capability", "engine", "admission"}
+var pure = []string{"capability", "engine", "admission", "admission/registry", "fanout", "server/realtime/frame"}
 
 // impure are the ways out of a pure package.
 var impure = []string{"net", "os", "log", "log/slog", "net/http", "io/ioutil", "os/signal"}

@@ -46,9 +46,10 @@ type Server struct {
 
 // Limits bound what one client may do. 0 means no limit.
 type Limits struct {
-	RefusalsPerToken     Count    `yaml:"refusals_per_token"`     // in ten seconds
-	RevocationsPerMinute Count    `yaml:"revocations_per_minute"` // of one app
-	_                    struct{} `unserved:"connections_per_app,connections_per_token"`
+	RefusalsPerToken     Count `yaml:"refusals_per_token"`     // in ten seconds
+	RevocationsPerMinute Count `yaml:"revocations_per_minute"` // of one app
+	ConnectionsPerApp    Count `yaml:"connections_per_app"`    // realtime connections at once
+	ConnectionsPerToken  Count `yaml:"connections_per_token"`
 }
 
 // TLS is the certificate of the public listener.
@@ -59,9 +60,16 @@ type TLS struct {
 
 // App is one application and its API keys.
 type App struct {
-	ID   string   `yaml:"id"`
-	Keys []Key    `yaml:"keys"`
-	_    struct{} `unserved:"namespaces"`
+	ID         string      `yaml:"id"`
+	Keys       []Key       `yaml:"keys"`
+	Namespaces []Namespace `yaml:"namespaces"`
+}
+
+// Namespace is what its channels, those whose names begin with its id and a colon,
+// ask of clients.
+type Namespace struct {
+	ID         string `yaml:"id"`
+	Identified bool   `yaml:"identified"` // a clientId
 }
 
 // Key is one API key.
@@ -116,6 +124,20 @@ func Default() Config {
 		Tokens: Tokens{MaxTTL: engine.DefaultMaxTTL, RevocableMaxTTL: engine.DefaultRevocableMaxTTL},
 		Cache:  Cache{MaxBytes: 256 << 20},
 	}
+}
+
+// IdentifiedNamespaces returns the ids of the namespaces that are for identified
+// clients, by app.
+func (c *Config) IdentifiedNamespaces() map[string][]string {
+	all := make(map[string][]string)
+	for _, app := range c.Apps {
+		for _, n := range app.Namespaces {
+			if n.Identified {
+				all[app.ID] = append(all[app.ID], n.ID)
+			}
+		}
+	}
+	return all
 }
 
 // InsecureBasic says whether API keys are accepted without TLS.

@@ -61,7 +61,7 @@ func TestEveryFaultHasItsPlace(t *testing.T) {
 		"store":               {app(secretLine) + "store: redis:x\n", []string{`c.yaml:6:8: store: "redis:x" is neither memory: nor bolt:PATH`}},
 		"store without path":  {app(secretLine) + "store: 'bolt:'\n", []string{`c.yaml:6:8: store: "bolt:" is neither memory: nor bolt:PATH`}},
 		"store in NATS":       {app(secretLine) + "store: nats://127.0.0.1:4222\n", []string{"c.yaml:6:8: store: this version keeps no state in NATS"}},
-		"limits":              {app(secretLine) + "limits: {connections_per_app: 0}\n", []string{"c.yaml:6:10: limits.connections_per_app: this version does not serve it"}},
+		"limits":              {app(secretLine) + "limits: {connections_per_app: -1}\n", []string{`c.yaml:6:31: limits.connections_per_app: "-1" is not a number from 0 to 1000000`}},
 		"services":            {app(secretLine) + "services: []\n", []string{"c.yaml:6:1: services: this version does not serve it"}},
 		"forward_auth":        {app(secretLine) + "forward_auth:\n", []string{"c.yaml:6:1: forward_auth: this version does not serve it"}},
 		"sandbox token":       {app(secretLine) + "server: {sandbox_token: x}\n", []string{"c.yaml:6:25: server.sandbox_token: shorter than 16 bytes"}},
@@ -71,7 +71,11 @@ func TestEveryFaultHasItsPlace(t *testing.T) {
 		"seal secret twice":   {app(secretLine) + "tokens: {seal_secrets: [0123456789abcdef0123456789abcdef, 0123456789abcdef0123456789abcdef]}\n", []string{"c.yaml:6:59: tokens.seal_secrets[1]: the same secret twice"}},
 		"seal secrets twice":  {app(secretLine) + "tokens: {seal_secrets: [0123456789abcdef0123456789abcdef], seal_secrets_file: x}\n", []string{"c.yaml:6:79: tokens.seal_secrets_file: both seal_secrets and seal_secrets_file: one of them is to go"}},
 		"a key's seal secret": {app("secret: 0123456789abcdef0123456789abcdef") + "tokens: {seal_secrets: [0123456789abcdef0123456789abcdef]}\n", []string{"c.yaml:5:17: apps[0].keys[0].secret: also a sealing secret: its holder could seal tokens"}},
-		"namespaces":          {app(secretLine) + "    namespaces: []\n", []string{"c.yaml:6:5: apps[0].namespaces: this version does not serve it"}},
+		"namespaces": {app(secretLine) + "    namespaces: [{id: a}, {id: 'b:c'}, {id: a}, {}]\n", []string{
+			`c.yaml:6:32: apps[0].namespaces[1].id: "b:c": a namespace is the first segment of channel names, without colon, * and control characters`,
+			`c.yaml:6:45: apps[0].namespaces[2].id: the namespace "a" a second time`,
+			`c.yaml:6:49: apps[0].namespaces[3].id: a namespace needs an id`,
+		}},
 		"misspelt in a list":  {app(secretLine, "restrictions: {origin: []}"), []string{`c.yaml:6:24: apps[0].keys[0].restrictions: unknown name "origin": did you mean origins?`}},
 		"element without one": {app(secretLine) + "server:\n  trusted_proxies:\n    -\n", []string{"c.yaml:8:6: server.trusted_proxies[0]: an element without a value"}},
 

@@ -29,6 +29,7 @@ func (c *checker) apps() {
 		default:
 			apps[app.ID] = c.place(path + ".id")
 		}
+		c.namespaces(app, path+".namespaces")
 		ids := make(map[string]Position)
 		for j := range app.Keys {
 			count++
@@ -42,6 +43,23 @@ func (c *checker) apps() {
 		c.wrong("apps", "no keys: `portcullis config init` writes a file with one")
 	case usable == 0:
 		c.warn("apps", "no key admits anybody: all are disabled, revoked or past not_after")
+	}
+}
+
+// namespaces checks the namespaces of an app.
+func (c *checker) namespaces(app *App, path string) {
+	seen := make(map[string]bool)
+	for i, n := range app.Namespaces {
+		at := fmt.Sprintf("%s[%d].id", path, i)
+		switch {
+		case n.ID == "":
+			c.wrong(at, "a namespace needs an id")
+		case strings.ContainsAny(n.ID, ":*") || n.ID[0] == '[' || hasControl(n.ID):
+			c.wrong(at, "%s: a namespace is the first segment of channel names, without colon, * and control characters", quote(n.ID))
+		case seen[n.ID]:
+			c.wrong(at, "the namespace %s a second time", quote(n.ID))
+		}
+		seen[n.ID] = true
 	}
 }
 

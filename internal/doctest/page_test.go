@@ -100,12 +100,15 @@ func (p *page) command(script string) (output string, exit int) {
 		require.NoError(p.t, err)
 	}
 	require.NoError(p.t, ctx.Err(), script)
-	output = out.String()
+	output = downloading.ReplaceAllString(out.String(), "")
 	if p.server != nil {
 		output = strings.NewReplacer(p.server.public, writtenPublic, p.server.admin, writtenAdmin).Replace(output)
 	}
 	return output, c.ProcessState.ExitCode()
 }
+
+// downloading is what go prints on a machine that does not have a module yet.
+var downloading = regexp.MustCompile(`(?m)^go: downloading .*\n`)
 
 // environment is that of a newcomer: nothing of Portcullis, of a make that runs
 // this test or of a proxy for loopback addresses is set.

@@ -11,6 +11,12 @@ type Elements struct {
 // In returns the elements of v, which must be an Array that a [Scanner] has read.
 func In(v Value) Elements { return Elements{s: Scanner{src: v.Text, left: len(v.Text)}} }
 
+// Reset makes e read v, which must be an Array that a [Scanner] has read. Like a
+// Scanner, e keeps its memory from one array to the next.
+func (e *Elements) Reset(v Value) {
+	*e = Elements{s: Scanner{src: v.Text, left: len(v.Text), names: e.s.names[:0], unescaped: e.s.unescaped[:0]}}
+}
+
 // ReadArray returns the elements of text, which must be one array and nothing else.
 // Whether it is shows at the end only, in Err.
 func ReadArray(text []byte) Elements {
@@ -20,6 +26,23 @@ func ReadArray(text []byte) Elements {
 	}
 	e.s.space()
 	return e
+}
+
+// ReadValue reads text, which must be one value of any kind and nothing else.
+func ReadValue(text []byte) (Value, error) {
+	s := Scanner{src: text, left: len(text)}
+	if !utf8.Valid(text) {
+		return Value{}, ErrUTF8
+	}
+	s.space()
+	v := s.scan(0)
+	if s.space(); s.err == nil && s.pos != len(text) {
+		s.err = ErrSyntax
+	}
+	if s.err != nil {
+		return Value{}, s.err
+	}
+	return v, nil
 }
 
 // Next returns the next element, false after the last and after an error.

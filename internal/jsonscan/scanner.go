@@ -126,7 +126,7 @@ func (s *Scanner) finish() bool {
 	if s.pos != len(s.src) {
 		return s.fail(ErrSyntax)
 	}
-	if repeated(s.names) {
+	if Repeated(s.names) {
 		return s.fail(ErrDuplicateName)
 	}
 	return false
@@ -236,7 +236,7 @@ func (s *Scanner) object(depth int) {
 		s.scan(depth)
 		more = s.comma('}')
 	}
-	s.duplicate = s.duplicate || repeated(s.names[outer:])
+	s.duplicate = s.duplicate || Repeated(s.names[outer:])
 	s.names = s.names[:outer]
 }
 
@@ -284,8 +284,8 @@ func strictly(a, b []byte) int {
 // so that an object of many names costs n log n and not n².
 const few = 12
 
-// repeated says whether two names are equal. It may reorder them.
-func repeated(names [][]byte) bool {
+// Repeated says whether two names are equal. It may reorder them.
+func Repeated(names [][]byte) bool {
 	if len(names) > few {
 		if slices.IsSortedFunc(names, strictly) {
 			return false // canonical text: no two names can be equal

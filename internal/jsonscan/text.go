@@ -157,3 +157,37 @@ func (s *Scanner) digits() bool {
 	}
 	return s.pos > from
 }
+
+// AppendQuoted appends text, which must be UTF-8, to dst as a JSON string. It
+// escapes what RFC 8259 §7 requires and nothing else.
+func AppendQuoted[T string | []byte](dst []byte, text T) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	from := 0 // of what needs no escape and is not yet appended
+	for i := range len(text) {
+		c := text[i]
+		if c >= 0x20 && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, text[from:i]...)
+		from = i + 1
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\b':
+			dst = append(dst, '\\', 'b')
+		case '\f':
+			dst = append(dst, '\\', 'f')
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+	}
+	dst = append(dst, text[from:]...)
+	return append(dst, '"')
+}

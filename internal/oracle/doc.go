@@ -27,12 +27,14 @@
 //
 // A token: length, number of segments, JOSE header, kid, signature, state of the
 // key, claims set, times, members of Ably's own namespace, clientId, capability.
+// A token that carries another one: length, form, expiry, then the inner token as
+// if it had come alone, then the one expiry against the other.
 // A key: shape, app, key, secret, state. The order is part of the contract,
 // because the first rule broken decides the answer that a client sees.
 //
-// Specifications: RFC 7515 (JWS), RFC 7519 (JWT), RFC 4648 §5 (base64url),
-// RFC 8259 (JSON), RFC 8725 (JWT best practice), RFC 2104 and RFC 6234
-// (HMAC-SHA256), and Ably's feature specification (RSA3 to RSA15, TD6, RTP8).
+// Specifications: RFC 7515 (JWS), RFC 7516 (JWE, its shape), RFC 7519 (JWT),
+// RFC 4648 §5 (base64url), RFC 8259 (JSON), RFC 8725 (JWT best practice), RFC 2104
+// and RFC 6234 (HMAC-SHA256), and Ably's feature specification (RSA3 to RSA15, TD6, RTP8).
 //
 // Revocation of tokens and tokens issued by this server are not judged here.
 package oracle

@@ -51,6 +51,17 @@ func (v value) get(name string) (value, bool) {
 	return value{}, false
 }
 
+// count is how many members have the exact name.
+func (v value) count(name string) int {
+	n := 0
+	for _, m := range v.members {
+		if m.name == name {
+			n++
+		}
+	}
+	return n
+}
+
 // names counts the member names in v, those of nested objects included.
 func (v value) names() int {
 	n := len(v.members)

@@ -18,20 +18,31 @@ func VerifyToken(keys []Key, token string, now int64) Verdict {
 	if len(token) > maxTokenBytes {
 		return refuse("token_too_long")
 	}
+	if carriesToken(keys, token) {
+		return verifyEmbedded(keys, token, now)
+	}
+	return verifyPlain(keys, token, now)
+}
+
+// verifyPlain judges a token that carries no other one.
+func verifyPlain(keys []Key, token string, now int64) Verdict {
 	segments := strings.Split(token, ".")
 	switch len(segments) {
 	case 1:
 		return refuse("malformed_token")
 	case 2:
 		return refuse("ably_token_invalid") // the shape of a token that this server issues
-	case 3:
+	case 3, jweSegments:
 	default:
-		return refuse("jwt_segments") // four or more; five would be a JWE (RFC 7516 §3.1)
+		return refuse("jwt_segments")
 	}
 
 	header, reason := parseHeader(segments[0])
 	if reason != "" {
 		return refuse(reason)
+	}
+	if len(segments) == jweSegments {
+		return refuse("jwt_segments") // nobody here can decrypt one
 	}
 	kid, reason := checkHeader(header)
 	if reason != "" {
@@ -50,7 +61,7 @@ func VerifyToken(keys []Key, token string, now int64) Verdict {
 		return refuse(reason)
 	}
 	for _, m := range header.members {
-		if strings.HasPrefix(m.name, "x-ably-") { // x-ably-token was refused earlier
+		if strings.HasPrefix(m.name, "x-ably-") {
 			return refuse("unknown_ably_header")
 		}
 	}
@@ -86,9 +97,6 @@ func checkHeader(header value) (kid, reason string) {
 	if _, present := header.get("crit"); present {
 		return "", "critical_header"
 	}
-	if _, present := header.get("x-ably-token"); present {
-		return "", "embedded_token"
-	}
 	// An access token of OAuth (RFC 9068 §2.1) is not a credential here, even if
 	// signed with the same secret (RFC 8725 §3.11).
 	if typ, present := header.get("typ"); present {
@@ -101,10 +109,15 @@ func checkHeader(header value) (kid, reason string) {
 	if !present {
 		return "", "kid_missing"
 	}
-	if member.kind != kindString || member.str == "" || len(member.str) > maxKidBytes {
-		return "", "kid_invalid"
+	return member.str, checkKid(member)
+}
+
+// checkKid judges whether a kid can be the name of a key.
+func checkKid(kid value) string {
+	if kid.kind != kindString || kid.str == "" || len(kid.str) > maxKidBytes {
+		return "kid_invalid"
 	}
-	return member.str, ""
+	return ""
 }
 
 // checkSignature computes the HMAC over the signing input, which is the text of

@@ -71,7 +71,11 @@ func Codes() map[string]Code {
 		"typ_not_allowed":  {40144, 401},
 		"kid_missing":      {40144, 401},
 		"kid_invalid":      {40144, 401},
-		"embedded_token":   {40144, 401},
+
+		"embedded_token":         {40144, 401},
+		"embedded_malformed":     {40144, 401},
+		"embedded_outer_expired": {40142, 401},
+		"embedded_outer_later":   {40144, 401},
 
 		"unknown_app":     {40400, 404},
 		"unknown_key":     {40400, 401},

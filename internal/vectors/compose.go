@@ -10,19 +10,21 @@ import (
 	"hash"
 )
 
-// compose builds a token as an issuer would (RFC 7515 §5.1), with whatever the
+// compose builds a token as an issuer would (RFC 7515 §5.1, RFC 7516 §5.1), with whatever the
 // document wants to be different about it. What it signs are the segments that
 // stand in the token, also where they are no base64url at all.
 func compose(d document, keys []Key) ([]byte, error) {
 	for _, pair := range [][2]string{
 		{"header", "header-segment"}, {"kid", "header"}, {"kid", "header-segment"}, {"claims", "payload-segment"},
 		{"secret", "signature-segment"}, {"mac", "signature-segment"},
+		{"encrypted-segments", "claims"}, {"encrypted-segments", "payload-segment"}, {"encrypted-segments", "signature-segment"},
+		{"encrypted-segments", "secret"}, {"encrypted-segments", "mac"},
 	} {
 		if d.has(pair[0]) && d.has(pair[1]) {
 			return nil, fmt.Errorf("%s and %s exclude each other", pair[0], pair[1])
 		}
 	}
-	if !d.has("claims", "payload-segment") {
+	if !d.has("claims", "payload-segment", "encrypted-segments") {
 		return nil, errors.New("neither claims nor payload-segment, token or key")
 	}
 
@@ -37,6 +39,9 @@ func compose(d document, keys []Key) ([]byte, error) {
 	headerSegment := encode(header)
 	if d.has("header-segment") {
 		headerSegment = d["header-segment"]
+	}
+	if d.has("encrypted-segments") {
+		return []byte(d["prepend"] + headerSegment + "." + d["encrypted-segments"] + d["append"]), nil
 	}
 	payloadSegment := encode(d["claims"])
 	if d.has("payload-segment") {

@@ -25,9 +25,15 @@
 //	                 one segment as it stands, instead of encoding or signing
 //	secret           signing secret; default that of the fixture named by kid
 //	mac              HS256 (default), HS384, HS512, or none for an empty signature
+//	encrypted-segments
+//	                 the four segments of a JWE that follow its header (RFC 7516 §7.1),
+//	                 instead of claims and signature
 //	prepend, append  bytes before and after the finished token
 //	token            a whole token as it stands, instead of all the above
 //	key              a whole API key, appId.keyId:secret
+//	inner-…          any of the above for a token of its own, to which the text
+//	                 <inner> in header, claims, segments or token refers; it can have
+//	                 an inner one too, from inner-inner-…
 //	repeat           MARK COUNT TEXT: MARK, wherever it occurs in header, claims,
 //	                 segments, token, key, client-id or channel, becomes TEXT times COUNT
 //

@@ -9,11 +9,9 @@ import (
 	"strings"
 )
 
-// directives are all that a file may have, repeat aside.
+// directives are all that a file may have besides repeat and what makes a token.
 var directives = []string{
-	"comment", "source", "keys", "now",
-	"kid", "header", "claims", "header-segment", "payload-segment", "signature-segment",
-	"secret", "mac", "prepend", "append", "token", "key",
+	"comment", "source", "keys", "now", "key",
 	"client-id", "channel", "op",
 	"expect", "expect-key-name", "expect-client-id", "expect-client-kind", "expect-capability",
 	"expect-issued", "expect-expires",
@@ -36,6 +34,16 @@ func (d document) has(names ...string) bool {
 		_, present := d[name]
 		return present
 	})
+}
+
+// hasAny tells whether a directive of that sort is in the file.
+func (d document) hasAny(sort func(name string) bool) bool {
+	for name := range d {
+		if sort(name) {
+			return true
+		}
+	}
+	return false
 }
 
 // parse reads one file into a vector that lacks only its name.
@@ -83,7 +91,7 @@ func read(file, text string) (document, error) {
 			repeats = append(repeats, r)
 			continue
 		}
-		if !slices.Contains(directives, name) {
+		if !known(name) {
 			return nil, fail("unknown directive %q", name)
 		}
 		if d.has(name) {
@@ -92,7 +100,7 @@ func read(file, text string) (document, error) {
 		d[name] = value
 	}
 	for _, r := range repeats {
-		if !r.expand(d) {
+		if !d.replace(r.mark, r.text) {
 			return nil, fmt.Errorf("%s: repeat: %s occurs nowhere", file, r.mark)
 		}
 	}
@@ -112,20 +120,6 @@ func parseRepeat(value string) (repeat, error) {
 		return repeat{}, errors.New("repeat: bad count")
 	}
 	return repeat{fields[0], strings.Repeat(fields[2], count)}, nil
-}
-
-// expand replaces the mark, and tells whether it was there.
-func (r repeat) expand(d document) bool {
-	found := false
-	for _, name := range []string{
-		"header", "claims", "header-segment", "payload-segment", "signature-segment", "token", "key", "client-id", "channel",
-	} {
-		if strings.Contains(d[name], r.mark) {
-			d[name] = strings.ReplaceAll(d[name], r.mark, r.text)
-			found = true
-		}
-	}
-	return found
 }
 
 // vector turns the directives into a vector, refusing combinations that could not
@@ -153,19 +147,16 @@ func (d document) vector() (Vector, error) {
 	if d.has("op") && !slices.Contains(operations, v.Op) {
 		return v, fmt.Errorf("op: unknown operation %q", v.Op)
 	}
-	composed := d.has("kid", "header", "claims", "header-segment", "payload-segment", "signature-segment",
-		"secret", "mac", "prepend", "append")
 	switch {
-	case d.has("token") && d.has("key"), composed && d.has("token", "key"):
-		return v, errors.New("one of token, key, or parts of a token")
-	case d.has("key"):
-		v.Key = []byte(d["key"])
-	case d.has("token"):
-		v.Token = []byte(d["token"])
+	case !d.has("key"):
+		v.Token, err = d.token(v.KeySet())
+	case d.hasAny(makesToken):
+		err = errors.New("one of token, key, or parts of a token")
 	default:
-		if v.Token, err = compose(d, v.KeySet()); err != nil {
-			return v, err
-		}
+		v.Key = []byte(d["key"])
+	}
+	if err != nil {
+		return v, err
 	}
 	v.Want, err = d.want()
 	return v, err

@@ -39,36 +39,68 @@ expect-client-id: "a\x00"
 	require.NotNil(t, v.Token, "an empty token is a token")
 }
 
+func TestParseInner(t *testing.T) {
+	v, err := parse("f", `comment: why
+header: {"h":"<inner>"}
+claims: {"c":"<inner>"}
+secret: s
+inner-kid: appId.k1
+inner-claims: {"a":"@<inner>"}
+inner-inner-token: deepest
+repeat: @ 3 xy
+expect: admitted
+`)
+	require.NoError(t, err)
+	inner, err := compose(document{"kid": "appId.k1", "claims": `{"a":"xyxyxydeepest"}`}, Keys())
+	require.NoError(t, err)
+	want, err := compose(document{"header": `{"h":"` + string(inner) + `"}`, "claims": `{"c":"` + string(inner) + `"}`, "secret": "s"}, Keys())
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(v.Token))
+
+	v, err = parse("f", "comment: why\nheader: {\"h\":\"<inner>\"}\nencrypted-segments: a.b.c.d\ninner-token: x\nappend: .e\nexpect: admitted\n")
+	require.NoError(t, err)
+	require.Equal(t, encode(`{"h":"x"}`)+".a.b.c.d.e", string(v.Token))
+}
+
 func TestParseRefuses(t *testing.T) {
 	const rest = "comment: why\nexpect: admitted\n"
 	for text, message := range map[string]string{
-		"expect: admitted\ntoken: a\n":                          "f: comment missing",
-		"comment: why\ntoken: a\n":                              "f: expect: want admitted",
-		rest + "tokn: a\n":                                      `f:3: unknown directive "tokn"`,
-		rest + "token a\n":                                      "f:3: not of the form",
-		rest + "token:a\n":                                      "f:3: not of the form",
-		rest + "token: a \n":                                    "f:3: token: a value with white space",
-		rest + "token: a\r\n":                                   "f:3: token: a value with white space",
-		rest + "token: \n":                                      "f:3: token: a value with white space",
-		rest + "token: \"a\n":                                   "f:3: token: bad string literal",
-		rest + "token: a\ntoken: b\n":                           "f:4: token appears twice",
-		rest + "repeat: @ x\ntoken: @\n":                        "f:3: repeat: want MARK COUNT TEXT",
-		rest + "repeat: @ 0 x\ntoken: @\n":                      "f:3: repeat: bad count",
-		rest + "repeat: @ 2 x\ntoken: a\n":                      "f: repeat: @ occurs nowhere",
-		rest + "token: a\nkey: b\n":                             "f: one of token, key",
-		rest + "token: a\nclaims: {}\n":                         "f: one of token, key",
-		rest + "key: a\nappend: b\n":                            "f: one of token, key",
-		rest:                                                    "f: neither claims nor payload-segment",
-		rest + "header: {}\nkid: a\nclaims: {}\n":               "f: kid and header exclude",
-		rest + "header: {}\nheader-segment: a\nclaims: {}\n":    "f: header and header-segment exclude",
-		rest + "claims: {}\npayload-segment: a\n":               "f: claims and payload-segment exclude",
-		rest + "claims: {}\nmac: HS256\nsignature-segment: a\n": "f: mac and signature-segment exclude",
-		rest + "claims: {}\nmac: HS1\n":                         "f: mac: unknown algorithm",
-		rest + "token: a\nkeys: strong\n":                       "f: keys: unknown set",
-		rest + "token: a\nnow: soon\n":                          "f: now: not a number",
-		rest + "token: a\nop: publish\n":                        "f: op and channel go together",
-		rest + "token: a\nop: fly\nchannel: a\n":                "f: op: unknown operation",
-		rest + "token: a\nexpect-client-kind: king\n":           "f: expect-client-kind: unknown kind",
+		"expect: admitted\ntoken: a\n":                                         "f: comment missing",
+		"comment: why\ntoken: a\n":                                             "f: expect: want admitted",
+		rest + "tokn: a\n":                                                     `f:3: unknown directive "tokn"`,
+		rest + "token a\n":                                                     "f:3: not of the form",
+		rest + "token:a\n":                                                     "f:3: not of the form",
+		rest + "token: a \n":                                                   "f:3: token: a value with white space",
+		rest + "token: a\r\n":                                                  "f:3: token: a value with white space",
+		rest + "token: \n":                                                     "f:3: token: a value with white space",
+		rest + "token: \"a\n":                                                  "f:3: token: bad string literal",
+		rest + "token: a\ntoken: b\n":                                          "f:4: token appears twice",
+		rest + "repeat: @ x\ntoken: @\n":                                       "f:3: repeat: want MARK COUNT TEXT",
+		rest + "repeat: @ 0 x\ntoken: @\n":                                     "f:3: repeat: bad count",
+		rest + "repeat: @ 2 x\ntoken: a\n":                                     "f: repeat: @ occurs nowhere",
+		rest + "token: a\nkey: b\n":                                            "f: one of token, key",
+		rest + "token: a\nclaims: {}\n":                                        "f: one of token, key",
+		rest + "key: a\nappend: b\n":                                           "f: one of token, key",
+		rest:                                                                   "f: neither claims nor payload-segment",
+		rest + "header: {}\nkid: a\nclaims: {}\n":                              "f: kid and header exclude",
+		rest + "header: {}\nheader-segment: a\nclaims: {}\n":                   "f: header and header-segment exclude",
+		rest + "claims: {}\npayload-segment: a\n":                              "f: claims and payload-segment exclude",
+		rest + "claims: {}\nmac: HS256\nsignature-segment: a\n":                "f: mac and signature-segment exclude",
+		rest + "claims: {}\nmac: HS1\n":                                        "f: mac: unknown algorithm",
+		rest + "encrypted-segments: a\nclaims: {}\n":                           "f: encrypted-segments and claims exclude",
+		rest + "encrypted-segments: a\nmac: none\n":                            "f: encrypted-segments and mac exclude",
+		rest + "token: a\ninner-token: b\n":                                    "f: <inner> occurs nowhere",
+		rest + "token: a<inner>\n":                                             "f: <inner> stands for nothing",
+		rest + "token: <inner>\ninner-kid: b\n":                                "f: inner token: neither claims",
+		rest + "token: <inner>\ninner-token: b\ninner-mac: none\n":             "f: inner token: one of token, key",
+		rest + "token: <inner>\ninner-key: b\n":                                `f:4: unknown directive "inner-key"`,
+		rest + "token: <inner>\ninner-expect: admitted\n":                      `f:4: unknown directive "inner-expect"`,
+		rest + "key: a\ninner-token: b\n":                                      "f: one of token, key",
+		rest + "token: a\nkeys: strong\n":                                      "f: keys: unknown set",
+		rest + "token: a\nnow: soon\n":                                         "f: now: not a number",
+		rest + "token: a\nop: publish\n":                                       "f: op and channel go together",
+		rest + "token: a\nop: fly\nchannel: a\n":                               "f: op: unknown operation",
+		rest + "token: a\nexpect-client-kind: king\n":                          "f: expect-client-kind: unknown kind",
 		rest + "token: a\nexpect-client-id: a\nexpect-client-kind: wildcard\n": "f: expect-client-id goes with",
 		rest + "token: a\nexpect-client-kind: identified\n":                    "f: expect-client-id goes with",
 		rest + "token: a\nexpect-issued: x\n":                                  "f: expect-issued: not a number",

@@ -130,7 +130,10 @@ func TestKeys(t *testing.T) {
 
 // The sizes that some vectors are about.
 func TestSizes(t *testing.T) {
-	sizes := map[string]int{"token/8192-bytes": 8192, "token/8193-bytes": 8193, "key/8192-bytes": 8192, "key/8193-bytes": 8193}
+	sizes := map[string]int{
+		"token/8192-bytes": 8192, "token/8193-bytes": 8193, "key/8192-bytes": 8192, "key/8193-bytes": 8193,
+		"token/embedded-8192-bytes": 8192, "token/embedded-8193-bytes": 8193,
+	}
 	for _, v := range all(t) {
 		if size, exact := sizes[v.Name]; exact {
 			require.Len(t, string(v.Token)+string(v.Key), size, v.Name)

@@ -184,7 +184,7 @@ func entersScene(who string, credential, options object, asOneself string, as ma
 		}
 	}
 	return scene{
-		name: "presence by " + who, play: "enters", args: object{"credential": credential, "options": options, "as": names, "leaving": leaving},
+		name: "presence by " + who, play: "enters", args: object{"credential": credential, "options": options, "as": names, "leaving": leaving, "present": present},
 		check: func(t *testing.T, did sceneDid) {
 			verdict(t, did, "as oneself", asOneself)
 			for name, want := range as {
@@ -195,7 +195,6 @@ func entersScene(who string, credential, options object, asOneself string, as ma
 			} else {
 				require.NotEqual(t, `"ok"`, string(did.Noted["leave"]))
 			}
-			did.requireNoted(t, "present", present)
 			did.requireNoted(t, "states", []string{"connected", "attached"})
 			var id string
 			did.into(t, "connection", &id)

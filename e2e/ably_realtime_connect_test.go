@@ -74,7 +74,7 @@ func requireConnects(t *testing.T, did sceneDid, clientID string) {
 	did.into(t, "clientId before", &before)
 	did.into(t, "clientId", &now)
 	did.requireOK(t, "attach")
-	did.requireStates(t, "ana", "connecting", "connected", "closing", "closed")
+	did.requireStates(t, "ana", "connecting", "connected", "closing 80017/400", "closed 80017/400")
 	for _, calls := range did.Callbacks {
 		require.Equal(t, 1, calls)
 	}

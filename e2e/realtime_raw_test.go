@@ -103,6 +103,7 @@ func mintRealtime(t testing.TB, keyName string, claims object) string {
 func (c *rawConn) send(t testing.TB, frames ...object) {
 	t.Helper()
 	for _, f := range frames {
+		require.NoError(t, c.SetWriteDeadline(time.Now().Add(patience)))
 		require.NoError(t, c.WriteMessage(c.op(), encodeAs(t, f, c.binary)))
 	}
 }
@@ -168,8 +169,8 @@ func (c *rawConn) await(t testing.TB, action int) frame {
 			return f
 		}
 	}
-	for {
-		f, err := c.read(patience)
+	for deadline := time.Now().Add(patience); ; {
+		f, err := c.read(time.Until(deadline))
 		require.NoError(t, err, "waiting for action %d; before it came %v", action, c.ahead)
 		if f.Action == action {
 			return f
@@ -184,7 +185,8 @@ func (c *rawConn) requireAlive(t testing.TB) (before []frame) {
 	t.Helper()
 	id := fmt.Sprint("alive", time.Now().UnixNano())
 	c.send(t, object{"action": actHeartbeat, "id": id})
-	for {
+	for deadline := time.Now().Add(patience); ; {
+		require.True(t, time.Now().Before(deadline), "no answer, but %v", before)
 		f := c.next(t)
 		if f.Action == actHeartbeat && f.ID == id {
 			return before

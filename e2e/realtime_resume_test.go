@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -117,7 +118,7 @@ func sendsTwice(t *testing.T, server *process, format string) {
 	c, first := u.connect(t, server)
 	var sent []object
 	for i := range 5 {
-		sent = append(sent, c.message(room, object{"name": "n", "data": i}))
+		sent = append(sent, c.message(room, object{"name": "n", "data": strconv.Itoa(i)}))
 	}
 	c.send(t, sent...)
 	c.requireAnswers(t, 0, "ok", "ok", "ok", "ok", "ok")
@@ -126,10 +127,10 @@ func sendsTwice(t *testing.T, server *process, format string) {
 	again.send(t, sent[2:]...)
 	again.requireAnswers(t, 2, "ok", "ok", "ok")
 	again.serial = 5
-	again.send(t, again.message(room, object{"name": "n", "data": 5}))
+	again.send(t, again.message(room, object{"name": "n", "data": "5"}))
 	again.requireAnswers(t, 5, "ok")
 	for i := range 6 {
-		require.EqualValues(t, i, eve.await(t, actMessage).Messages[0].Data)
+		require.Equal(t, strconv.Itoa(i), eve.await(t, actMessage).Messages[0].Data)
 	}
 	require.Empty(t, eve.requireAlive(t))
 }

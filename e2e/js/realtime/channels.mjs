@@ -57,7 +57,7 @@ export async function speaks(scene) {
   for (const [name, clientId] of Object.entries(scene.args.as)) {
     await scene.attempt(name, channel.publish({ name, data: "d", ...(clientId === null ? {} : { clientId }) }));
   }
-  await scene.attempt("mixed", channel.publish([{ name: "mixed", data: 0 }, { name: "mixed", data: 1, clientId: scene.args.mixed }]));
+  await scene.attempt("mixed", channel.publish([{ name: "mixed", data: "0" }, { name: "mixed", data: "1", clientId: scene.args.mixed }]));
   await scene.attempt("last", channel.publish("last", "d"));
   await scene.until("eve to hear the last", () => heard.some((m) => m.name === "last"));
   scene.note("states", [ana.connection.state, channel.state]);
@@ -77,7 +77,8 @@ export async function enters(scene) {
   for (const clientId of scene.args.as) await scene.attempt(`as ${clientId}`, channel.presence.enterClient(clientId, "on behalf"));
   await scene.attempt("leave", channel.presence.leaveClient(scene.args.leaving));
   scene.note("states", [ana.connection.state, channel.state]);
-  scene.note("present", (await scene.until("eve's get", watcher.presence.get())).map((m) => m.clientId).sort());
+  const present = async () => (await watcher.presence.get()).map((m) => m.clientId).sort().join();
+  await scene.until(`eve to see ${scene.args.present}`, async () => (await present()) === scene.args.present.join());
 }
 
 // Anonymous clients in namespaces that want to know who one is.

@@ -12,7 +12,7 @@ export async function connects(scene) {
   scene.note("connection", { id: ana.connection.id, key: ana.connection.key });
   await scene.attempt("attach", ana.channels.get(scene.own("connects")).attach());
   ana.close();
-  await scene.state("ana", ana, "closed");
+  await scene.passed("ana", "closed");
 }
 
 // One client fails for good.
@@ -46,7 +46,7 @@ export async function staysWhoItIs(scene) {
   const channel = scene.channel("ana", ana, room);
   await scene.attempt("publish", channel.publish("first", "by ana"));
   const publishing = [];
-  for (let i = 0; i < 3; i++) publishing.push(scene.attempt(`publish ${i}`, channel.publish("meanwhile", i)));
+  for (let i = 0; i < 3; i++) publishing.push(scene.attempt(`publish ${i}`, channel.publish("meanwhile", String(i))));
   await scene.attempt("authorize", ana.auth.authorize());
   await scene.state("ana", ana, "failed");
   scene.note("clientId after", ana.auth.clientId);

@@ -52,10 +52,10 @@ export async function crowd(scene) {
   const host = await scene.connected("host", { jwt: { clientId: "*" } });
   const channel = scene.channel("host", host, room);
   await scene.until("the host to attach", channel.attach());
-  await scene.until("all to enter", Promise.all(Array.from({ length: number }, (_, i) => channel.presence.enterClient(`m${i}`, i))));
+  await scene.until("all to enter", Promise.all(Array.from({ length: number }, (_, i) => channel.presence.enterClient(`m${i}`, String(i)))));
   const eve = scene.channel("eve", await scene.connected("eve"), room);
   const present = await scene.until("eve's get", eve.presence.get());
-  scene.note("present", present.map((m) => [m.clientId, m.data, m.action]).sort((a, b) => a[1] - b[1]));
+  scene.note("present", present.map((m) => [m.clientId, m.data, m.action]).sort((a, b) => Number(a[1]) - Number(b[1])));
   scene.note("connections", [...new Set(present.map((m) => m.connectionId))]);
   scene.note("host", host.connection.id);
   const seen = await scene.watch("seen", eve);
@@ -91,10 +91,10 @@ export async function twice(scene) {
   const second = await scene.connected("second", { jwt: { clientId: "ana" } });
   const eve = scene.channel("eve", await scene.connected("eve"), room);
   const seen = await scene.watch("seen", eve);
-  await scene.until("the first to enter", scene.channel("first", first, room).presence.enter(1));
-  await scene.until("the second to enter", scene.channel("second", second, room).presence.enter(2));
+  await scene.until("the first to enter", scene.channel("first", first, room).presence.enter("1"));
+  await scene.until("the second to enter", scene.channel("second", second, room).presence.enter("2"));
   await scene.until("eve to see both", () => seen.length >= 2);
-  scene.note("both", members(await scene.until("eve's get", eve.presence.get())).map((m) => [m.clientId, m.data]).sort((a, b) => a[1] - b[1]));
+  scene.note("both", members(await scene.until("eve's get", eve.presence.get())).map((m) => [m.clientId, m.data]).sort((a, b) => Number(a[1]) - Number(b[1])));
   first.close();
   await scene.until("eve to see one leave", () => seen.length >= 3);
   await pause(100);

@@ -15,16 +15,16 @@ export async function resumes(scene) {
   const seen = await scene.watch("ben saw", ben);
   scene.note("before", { id: ana.connection.id });
   for (let round = 0; round < 3; round++) {
-    await scene.until("ben to publish", ben.publish("e", 100 * round));
-    await scene.until("ana to hear it", () => heard.at(-1) === 100 * round);
+    await scene.until("ben to publish", ben.publish("e", String(100 * round)));
+    await scene.until("ana to hear it", () => heard.at(-1) === String(100 * round));
     await scene.wire("ana", "refuse");
     await scene.wire("ana", "cut");
     await scene.passed("ana", "disconnected", round + 1);
-    for (let i = 1; i <= 5; i++) await scene.until("ben to publish", ben.publish("e", 100 * round + i));
+    for (let i = 1; i <= 5; i++) await scene.until("ben to publish", ben.publish("e", String(100 * round + i)));
     await scene.wire("ana", "accept");
     await scene.passed("ana", "connected", round + 2);
-    await scene.until("ben to publish", ben.publish("e", 100 * round + 6));
-    await scene.until("ana to hear everything", () => heard.at(-1) === 100 * round + 6);
+    await scene.until("ben to publish", ben.publish("e", String(100 * round + 6)));
+    await scene.until("ana to hear everything", () => heard.at(-1) === String(100 * round + 6));
   }
   scene.note("after", { id: ana.connection.id, reason: fault(ana.connection.errorReason) });
   await scene.attempt("publish", channel.publish("e", "from ana"));
@@ -43,16 +43,16 @@ export async function sendsAgain(scene) {
   const ana = await scene.connected("ana", { jwt: { clientId: "ana" } }, impatient);
   const channel = scene.channel("ana", ana, room);
   await scene.until("ana to attach", channel.attach());
-  await scene.attempt("first", channel.publish("e", 0));
+  await scene.attempt("first", channel.publish("e", "0"));
   await scene.wire("ana", "mute");
-  const publishing = [1, 2, 3].map((i) => scene.attempt(`unanswered ${i}`, channel.publish("e", i)));
+  const publishing = [1, 2, 3].map((i) => scene.attempt(`unanswered ${i}`, channel.publish("e", String(i))));
   await scene.until("ben to hear them", () => heard.length >= 4);
   await scene.wire("ana", "cut");
   await scene.wire("ana", "flow");
   await scene.passed("ana", "connected", 2);
   await scene.until("the answers", Promise.all(publishing));
-  await scene.attempt("last", channel.publish("e", 4));
-  await scene.until("ben to hear the last", () => heard.at(-1) === 4);
+  await scene.attempt("last", channel.publish("e", "4"));
+  await scene.until("ben to hear the last", () => heard.at(-1) === "4");
   await pause(200);
 }
 
@@ -87,19 +87,19 @@ export async function recovers(scene) {
   const ben = scene.channel("ben", await scene.connected("ben"), room);
   const ana = await scene.connected("ana", { jwt: { clientId: "ana" } });
   const before = await scene.listen("before", scene.channel("ana", ana, room));
-  await scene.until("ben to publish", ben.publish("e", 1));
+  await scene.until("ben to publish", ben.publish("e", "1"));
   await scene.until("ana to hear it", () => before.length === 1);
   const recover = ana.connection.createRecoveryKey();
   scene.note("first id", ana.connection.id);
   await scene.wire("ana", "refuse");
   await scene.wire("ana", "cut");
-  await scene.until("ben to publish", ben.publish("e", 2));
+  await scene.until("ben to publish", ben.publish("e", "2"));
 
   const again = await scene.connected("again", { jwt: { clientId: "ana" } }, { recover });
   scene.note("second id", again.connection.id);
   scene.note("reason", fault(again.connection.errorReason));
   const after = await scene.listen("after", scene.channel("again", again, room));
-  await scene.until("ben to publish", ben.publish("e", 3));
+  await scene.until("ben to publish", ben.publish("e", "3"));
   await scene.until("both to be heard", () => after.length >= 2);
 }
 

@@ -160,8 +160,8 @@ export class Scene {
     const scene = this;
     client.connection.on(function (change) {
       if (scene.ended) return;
-      const { code, statusCode } = change.reason ?? {};
-      states.push({ state: this.event, code: code ?? 0, statusCode: statusCode ?? 0, id: client.connection.id ?? "", at: Date.now() - scene.began, retryIn: change.retryIn ?? 0 });
+      const { code, statusCode, cause } = change.reason ?? {};
+      states.push({ state: this.event, code: code ?? 0, statusCode: statusCode ?? 0, id: client.connection.id ?? "", at: Date.now() - scene.began, retryIn: change.retryIn ?? 0, cause: fault(cause) ?? undefined });
     });
     client.connect();
     return client;

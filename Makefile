@@ -46,6 +46,8 @@ slow: needs build ## 10,000 slow connections against the booted server, while go
 fuzz: ## run every fuzz target for FUZZTIME (20s) each
 	@for f in $(FUZZ); do go test ./fuzz -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME); done
 	go test ./internal/config -run '^$$' -fuzz '^FuzzLoad$$' -fuzztime $(FUZZTIME)
+	go test ./server/realtime/frame -run '^$$' -fuzz '^FuzzFrame$$' -fuzztime $(FUZZTIME)
+	go test ./server/realtime/frame -run '^$$' -fuzz '^FuzzMsgpack$$' -fuzztime $(FUZZTIME)
 	go test ./store/bolt -run '^$$' -fuzz '^FuzzStateFile$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x
 
 faults: needs build ## kills, damage and full disks under the store, the long runs

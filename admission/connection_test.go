@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"portcullis/admission"
+	"portcullis/capability"
 	"portcullis/engine"
 )
 
@@ -179,6 +180,14 @@ func TestClientType(t *testing.T) {
 			var s admission.Session
 			require.Equal(t, c.err, admission.Admit(&s, c.g, admission.Peer{ClientType: c.declared}))
 			require.Equal(t, c.want, s.ClientType())
+
+			x := engine.Explanation{Grant: c.g.Clone()}
+			admission.Explain(&x, admission.Peer{ClientType: c.declared}, []byte("x"), capability.Publish)
+			require.Equal(t, c.err == nil, x.Err == nil, "the explanation agrees")
+			if c.err != nil {
+				require.Equal(t, engine.ErrClientType, x.Err)
+				require.Contains(t, x.Checks[0].Detail, "the peer declares server, the token signs")
+			}
 		})
 	}
 	var s admission.Session
@@ -269,6 +278,24 @@ func TestBeginOwnsWhatItKeeps(t *testing.T) {
 	require.Equal(t, "host", claim)
 	_, err = s.Reauthenticate(w.jwt(token{clientID: "*"}, now), now)
 	require.NoError(t, err, "still pinned to ana")
+
+	// The same of a new token.
+	require.NoError(t, w.VerifyToken(g, w.mint(token{clientID: "ana", capability: `{"x":["*"]}`}), now))
+	_, err = s.Reauthenticate(g, now)
+	require.NoError(t, err)
+	require.NoError(t, w.VerifyToken(g, w.mint(token{clientID: "ben", capability: `{"y":["*"]}`}), now))
+	requireIdentity(t, ana, &s)
+	require.NoError(t, publish(&s, "x", now))
+	asked = []byte("ana")
+	_, err = s.Resume(g, admission.Peer{ClientID: asked}, now)
+	require.Equal(t, engine.ErrClientIDMismatch, err)
+	require.NoError(t, w.VerifyToken(g, w.mint(token{clientID: "*"}), now))
+	_, err = s.Resume(g, admission.Peer{ClientID: asked}, now)
+	require.NoError(t, err)
+	copy(asked, "eve")
+	requireIdentity(t, ana, &s)
+	_, err = s.Reauthenticate(w.jwt(token{clientID: "*"}, now), now)
+	require.NoError(t, err)
 }
 
 func TestAZeroSessionHasNoConnection(t *testing.T) {

@@ -16,6 +16,10 @@ func Explain(x *engine.Explanation, peer Peer, channel []byte, op capability.Op)
 		x.Add(engine.StepPeer, engine.ErrForbidden, fmt.Sprintf("origin %.64q, address %s", peer.Origin, peer.IP))
 		return nil
 	}
+	if err == engine.ErrClientType {
+		x.Add(engine.StepClientID, engine.ErrClientType, "the peer declares server, the token "+declares(x.Grant.ClientType()))
+		return nil
+	}
 	x.Add(engine.StepClientID, info(err), clientID(x.Grant.Identity(), peer, s.identity))
 	if op == 0 {
 		return nil
@@ -63,6 +67,13 @@ func clientID(carried engine.Identity, peer Peer, resolved engine.Identity) stri
 		return text
 	}
 	return text + ", so the client is " + describe(resolved)
+}
+
+func declares(t engine.ClientType) string {
+	if t == engine.DeviceClient {
+		return "signs device"
+	}
+	return "signs none"
 }
 
 func describe(i engine.Identity) string {

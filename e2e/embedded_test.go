@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -198,4 +199,36 @@ func TestTokensWithinOurTokens(t *testing.T) {
 	requireAdmitted(t, present(sign(keyFull, header, claims)).send(t, server.public),
 		admission{KeyName: keyChat, Capability: chatCapability, Issued: unixMilli(now), Expires: unixMilli(now + 60)})
 	server.stop(t)
+}
+
+// TestTokensWithinTokensOfThePublishedPHPSample shows that an outer token may be
+// spelt as the published sample spells its own, where the configuration says so.
+func TestTokensWithinTokensOfThePublishedPHPSample(t *testing.T) {
+	strict, documented := startServer(t, baseConfig()), startServer(t, documentedConfig())
+	now := nowSeconds()
+	inner := mint(t, keyChat, object{"iat": now, "exp": now + 60})
+	encode := base64.StdEncoding.EncodeToString
+	padded := func(head, tail string) string { // of a length that is padded
+		for (len(head)+len(tail))%3 == 0 {
+			head += " "
+		}
+		return encode([]byte(head + tail))
+	}
+	in := fmt.Sprintf(`"x-ably-token":%q`, inner)
+	for place, token := range map[string]string{
+		"header": padded(`{"alg":"RS256",`, in+`}`) + "." + padded(`{"sub":"~~~???>>>",`, fmt.Sprintf(`"exp":%d}`, now+30)) + "." + encode([]byte("signature")),
+		"claims": padded(`{"alg":"RS256"`, `}`) + "." + padded(fmt.Sprintf(`{"sub":"~~~???>>>","exp":%d,`, now+30), in+`}`) + "." + encode([]byte("signature")),
+		"JWE":    padded(`{"alg":"dir",`, in+`}`) + "..aXY.dGV4dA.dGFn",
+	} {
+		t.Run(place, func(t *testing.T) {
+			want := admission{KeyName: keyChat, Capability: chatCapability, Issued: unixMilli(now), Expires: unixMilli(now + 30)}
+			if place == "JWE" {
+				want.Expires = unixMilli(now + 60)
+			}
+			requireAdmitted(t, present(token).send(t, documented.public), want)
+			requireRefusedFor(t, strict, present(token), refusal{40144, 401, "base64_padding"})
+		})
+	}
+	strict.stop(t)
+	documented.stop(t)
 }

@@ -32,7 +32,9 @@
 //
 // All times are milliseconds since the Unix epoch, and the current time is an
 // argument. What a Grant returns is a view that is good until the Grant is
-// verified into again; [Grant.Clone] makes one that lasts.
+// verified into again; [Grant.Clone] makes one that lasts. Of a Grant that is kept,
+// [Grant.KeyError] and [Grant.Revocation] say what has become of its key since;
+// package admission does so for connections.
 //
 // # Concurrency
 //

@@ -58,6 +58,16 @@ var (
 	ErrForbidden = define(StepPeer, "forbidden", 40300, 403, "forbidden", "the key may not be presented from this origin or address", "present it from where its restrictions allow, or use a token")
 
 	ErrAblyTokenUnrecognized = define(StepSignature, "ably_token_unrecognized", 40143, 401, "token unrecognized", "the opaque token names a key or a sealing secret that this server does not have", "request a new token; nodes of one fleet must share tokens.seal_secrets or the store")
+	ErrTokenKind             = define(StepCredential, "token_kind", 40145, 401, "invalid Ably token", "the opaque token is a device token, which is no credential to connect with", "connect with a token or an API key; a device token goes beside it, in X-Ably-DeviceToken")
+	ErrDeviceToken           = define(StepSignature, "device_token_invalid", 40100, 401, "Not authorized", "not a device token, or one that this server has not issued, or of a key or secret that has been replaced", "register the device again, with its deviceSecret")
+	ErrDeviceTokenExpired    = define(StepTime, "device_token_expired", 40100, 401, "Not authorized", "the device token was issued five years ago", "register the device again, with its deviceSecret")
+	ErrDeviceTokenRevoked    = define(StepRevocation, "device_token_revoked", 40100, 401, "Not authorized", "the clientId of the device token was revoked after it was issued", "register the device again, with a token that was issued later")
+	ErrDeviceTokenStale      = define(StepRevocation, "device_token_stale", 40100, 401, "Not authorized", "the registration of the device token is gone or was replaced since it was issued", "use the deviceIdentityToken of the last registration, or register the device again")
+	ErrDeviceTokenForeign    = define(StepOperation, "device_token_foreign", 40100, 401, "Not authorized", "the device token is that of another device or app than the request concerns, or stands alone where it may not", "send the token of the very device; alone it will do for changing and deleting its registration and for its subscriptions")
+	ErrDeviceSecret          = define(StepOperation, "device_secret_wrong", 40100, 401, "Not authorized", "the deviceSecret is not that of the registration", "send the deviceSecret that the device was registered with, or ask somebody with push-admin to delete the registration")
+	ErrDeviceProof           = define(StepOperation, "device_not_authenticated", 40100, 401, "Not authorized", "with push-subscribe alone a request must prove which device it comes from, and does not", "send X-Ably-DeviceToken or X-Ably-DeviceSecret, or use a credential with push-admin")
+	ErrDeviceUnknown         = define(StepRequest, "device_unknown", 40400, 404, "no device with this id is registered", "the app has no registration of this device", "register it first")
+	ErrPushLimit             = define(StepRequest, "push_limit", 40003, 400, "too many or too large push registrations", "the app, the clientId or the device has as many registrations or subscriptions as it may, or one is too large", "delete what is no longer used; docs/http.md has the limits")
 	ErrTokenRequest          = define(StepCredential, "token_request_malformed", 40001, 400, "invalid request body", "the TokenRequest lacks keyName, timestamp or, when signed, a nonce of 16 characters, or one of its fields has a wrong type or a control character", "sign it with an Ably SDK or portcullis issue request")
 	ErrTokenRequestKey       = define(StepCredential, "token_request_key_mismatch", 40001, 400, "invalid request body: keyName is not that of the path", "the TokenRequest names another key than the path", "post it to the path of its own keyName")
 	ErrMAC                   = define(StepSignature, "bad_mac", 40101, 401, "Not authorized", "the TokenRequest's mac was not made with this key's secret over these fields", "sign keyName, ttl, capability, clientId, timestamp and nonce, each followed by a line feed, with the key's secret")
@@ -77,6 +87,7 @@ var (
 	ErrBasicNeeded           = define(StepCredential, "basic_auth_required", 40162, 401, "this operation needs the API key, not a token", "a token was presented where only the key itself will do", "authenticate with Basic and the API key")
 	ErrUnavailable           = define(StepService, "store_unavailable", 50003, 503, "request could not be completed in time", "the store is slow, unreachable, full, or may have lost its history", "retry after the time that Retry-After gives; see the log and /readyz")
 
+	ErrLimitParameter       = define(StepRequest, "limit_invalid", 40003, 400, "limit is not a number from 1 to 1000", "the parameter limit of a list is not a number from 1 to 1000", "ask for fewer, and follow the Link headers")
 	ErrConnectionKeyUnknown = define(StepRequest, "connection_key_unknown", 80018, 400, "invalid connection key", "a client came back with a connection key that is unknown or older than two minutes; it got a new connection", "nothing: SDKs attach their channels again")
 	ErrReauthentication     = define(StepCredential, "reauthentication_refused", 40101, 401, "Not authorized: the new token was refused", "the token of an AUTH frame does not verify; explain says why", "send a token that verifies; explain it")
 	ErrNotServed            = define(StepOperation, "operation_not_served", 40000, 400, "bad request: not served", "a frame asks for history, objects or annotations, which this server does not keep", "use a service that keeps messages")
@@ -145,11 +156,12 @@ func Errors() []*ErrorInfo {
 		ErrKeyDisabled, ErrKeyVerifyOnly, ErrKeyRevoked, ErrKeyExpired,
 		ErrClaims, ErrIssuedAtMissing, ErrExpiryMissing, ErrTimeClaim, ErrTokenExpired, ErrExpiryOrder, ErrIssuedInFuture, ErrNotYetValid, ErrTTL,
 		ErrAblyHeader, ErrAblyClaim, ErrClaim, ErrClientID, ErrCapability, ErrCapabilitySize, ErrTokenRevoked, ErrNothingGranted,
-		ErrAblyTokenUnrecognized, ErrTokenRequest, ErrTokenRequestKey, ErrMAC, ErrTimestamp, ErrRequestedTTL, ErrNonceReplayed, ErrTokenSize, ErrKeyMismatch, ErrBasicNeeded, ErrSandbox, ErrSandboxFull, ErrMessage, ErrMessageSize, ErrFrame, ErrFrameSize, ErrPresenceFull, ErrConnectionKey,
+		ErrAblyTokenUnrecognized, ErrTokenKind, ErrDeviceToken, ErrDeviceTokenExpired, ErrDeviceTokenRevoked, ErrDeviceTokenStale, ErrDeviceTokenForeign, ErrDeviceSecret, ErrDeviceProof, ErrDeviceUnknown, ErrPushLimit,
+		ErrTokenRequest, ErrTokenRequestKey, ErrMAC, ErrTimestamp, ErrRequestedTTL, ErrNonceReplayed, ErrTokenSize, ErrKeyMismatch, ErrBasicNeeded, ErrSandbox, ErrSandboxFull, ErrMessage, ErrMessageSize, ErrFrame, ErrFrameSize, ErrPresenceFull, ErrConnectionKey,
 		ErrKeyRemoved,
 		ErrForbidden, ErrAppConnections, ErrTokenConnections, ErrClientIDMismatch, ErrRequestClientID, ErrClientType, ErrChannel, ErrCapabilityDenied, ErrPresenceClientID, ErrOperationClientID,
 		ErrIdentifiedOnly, ErrModeNotRequested, ErrNotAttached, ErrAttachments, ErrPublishRate,
-		ErrConnectionKeyUnknown, ErrReauthentication, ErrNotServed, ErrForgotten, ErrDraining,
+		ErrLimitParameter, ErrConnectionKeyUnknown, ErrReauthentication, ErrNotServed, ErrForgotten, ErrDraining,
 		ErrClientIDHeader, ErrOperationParameter, ErrChannelParameter, ErrBadRequest, ErrBody, ErrBodyTooLarge, ErrHeaderTooLarge,
 		ErrNotFound, ErrMethod, ErrTimeout, ErrMisdirected, ErrOrigin, ErrAdminToken, ErrExpectation, ErrVersion, ErrRefusals, ErrRevokeOtherKey, ErrNotRevocable, ErrIssuedBefore, ErrRevocationTarget, ErrChannelRevocation, ErrBatch, ErrRevocationRate, ErrConfiguration, ErrSealSecretMissing, ErrInternal, ErrUnavailable, ErrOverloaded,
 	}

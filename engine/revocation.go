@@ -155,6 +155,20 @@ func (s *revocationSet) each(g *verified, f func(pairs []revocationPair)) {
 	}
 }
 
+// refusesClient says whether a snapshot refuses a token by its clientId, whatever
+// else it refuses it by.
+func (s *revocationSet) refusesClient(g *verified, now UnixMilli) bool {
+	if g.kind != Identified {
+		return false
+	}
+	for _, p := range s.pairs[RevokeClientID][string(g.clientID)] {
+		if g.issued < p.issuedBefore && now >= p.appliesAt {
+			return true
+		}
+	}
+	return false
+}
+
 // Revoke adds revocations to the key of that name. When it returns, no verdict of
 // this Verifier that begins later accepts what they refuse, whatever the cache
 // holds. Revocations outlive a change of the key's configuration.

@@ -47,6 +47,15 @@ type Data struct {
 	Bytes []byte
 }
 
+// NamedClientID returns the clientId that a client has written, which may be empty, or
+// nil if it has written none.
+func (i *Item) NamedClientID() []byte {
+	if !i.HasClientID {
+		return nil
+	}
+	return append([]byte{}, i.ClientID...)
+}
+
 // Bytes returns how much memory an item costs, about.
 func (i *Item) Bytes() int {
 	const fixed = 256 // the struct, and its place among the members

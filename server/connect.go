@@ -18,7 +18,7 @@ import (
 // becomes of the credential, the upgrade succeeds, and a refusal is told in a
 // frame: SDKs take a failed upgrade for trouble with the network, and try again.
 func (s *Server) connect(ctx *fasthttp.RequestCtx) {
-	if s.hub == nil || !realtime.Upgradable(ctx) {
+	if !realtime.Upgradable(ctx) {
 		s.refuse(ctx, engine.ErrNotFound)
 		return
 	}

@@ -5,15 +5,17 @@ import (
 	"strconv"
 
 	"github.com/valyala/fasthttp"
+
+	"portcullis/server/realtime/frame"
 )
 
 // format is the encoding of a body.
-type format uint8
+type format = frame.Format
 
 const (
-	formatJSON format = iota
-	formatMsgpack
-	formatCount
+	formatJSON    = frame.JSON
+	formatMsgpack = frame.Msgpack
+	formatCount   = frame.Formats
 )
 
 // The content types bear no charset: an SDK that finds one does not read the

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"portcullis/engine"
+	fanout "portcullis/fanout/memory"
 	"portcullis/server"
 )
 
@@ -29,6 +30,7 @@ func newTCPSite(t *testing.T, o server.Options) string {
 	}})
 	require.NoError(t, err)
 	o.Verifier = v
+	o.Fanout = fanout.New(fanout.Options{})
 	s := server.New(o)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -5,12 +5,11 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/segmentio/encoding/json"
-	"github.com/tinylib/msgp/msgp"
 	"github.com/valyala/fasthttp"
 
 	"portcullis/admission"
 	"portcullis/engine"
+	"portcullis/server/realtime/frame"
 )
 
 // refusal is one ErrorInfo as it goes over the wire.
@@ -29,26 +28,10 @@ var refusals = func() map[*engine.ErrorInfo]*refusal {
 }()
 
 func encodeRefusal(info *engine.ErrorInfo) *refusal {
-	href := "https://help.ably.io/error/" + strconv.Itoa(info.Code)
-	type body struct {
-		Code       int    `json:"code"`
-		StatusCode int    `json:"statusCode"`
-		Message    string `json:"message"`
-		Href       string `json:"href"`
-	}
-	text, err := json.Marshal(map[string]body{"error": {info.Code, info.StatusCode, info.Message, href}})
-	if err != nil {
-		panic(err)
-	}
 	r := &refusal{code: strconv.AppendInt(nil, int64(info.Code), 10), message: []byte(info.Message)}
-	r.bodies[formatJSON] = text
-
-	b := msgp.AppendMapHeader(nil, 1)
-	b = msgp.AppendMapHeader(msgp.AppendString(b, "error"), 4)
-	b = msgp.AppendInt(msgp.AppendString(b, "code"), info.Code)
-	b = msgp.AppendInt(msgp.AppendString(b, "statusCode"), info.StatusCode)
-	b = msgp.AppendString(msgp.AppendString(b, "message"), info.Message)
-	r.bodies[formatMsgpack] = msgp.AppendString(msgp.AppendString(b, "href"), href)
+	for f := range formatCount {
+		r.bodies[f] = frame.AppendErrorInfo(nil, f, info)
+	}
 	return r
 }
 
@@ -57,6 +40,8 @@ const (
 	headerErrorCode    = "X-Ably-Errorcode"
 	headerErrorMessage = "X-Ably-Errormessage"
 	headerClientID     = "X-Ably-ClientId"
+	headerDeviceToken  = "X-Ably-DeviceToken"
+	headerDeviceSecret = "X-Ably-DeviceSecret"
 )
 
 // infoOf returns why a request is refused, nil when it is not. Every error that

@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"portcullis/engine"
+	"portcullis/internal/msgpackscan"
 )
 
 // readTokenRequest reads a TokenRequest from a body in JSON, msgpack or form
@@ -44,29 +45,34 @@ func readFormRequest(ctx *fasthttp.RequestCtx, r *engine.TokenRequest) error {
 // readMsgpackRequest reads a msgpack map.
 func readMsgpackRequest(body []byte, r *engine.TokenRequest) error {
 	r.Reset()
-	rest, err := readMap(body, maxRequestFields, func(name string, value []byte) (rest []byte, err error) {
-		field, number := r.Field([]byte(name))
-		kind := msgp.NextType(value)
-		switch {
-		case field == nil || kind == msgp.NilType:
-			return msgp.Skip(value)
-		case kind == msgp.StrType:
-			*field, rest, err = msgp.ReadStringZC(value)
-		case number:
-			if *field, rest, err = readDecimal(value); string(*field) == "0" && field == &r.TTL {
-				*field = nil // sent as 0, signed as none
-			}
-		case field == &r.ClientID:
-			err = engine.ErrRequestClientID
-		default:
-			err = engine.ErrTokenRequest
+	var s msgpackscan.Scanner
+	for s.Reset(body, maxRequestFields); s.Next(); {
+		if err := readMsgpackField(r, s.Name(), s.Value()); err != nil {
+			return err
 		}
-		return rest, err
-	})
-	switch {
-	case err == engine.ErrRequestClientID:
-		return err
-	case err != nil || len(rest) > 0:
+	}
+	if s.Err() != nil {
+		return engine.ErrTokenRequest
+	}
+	return nil
+}
+
+func readMsgpackField(r *engine.TokenRequest, name, value []byte) (err error) {
+	field, number := r.Field(name)
+	switch kind := msgp.NextType(value); {
+	case field == nil || kind == msgp.NilType:
+	case kind == msgp.StrType:
+		*field, _, err = msgp.ReadStringZC(value)
+	case number:
+		if *field, err = readDecimal(value); string(*field) == "0" && field == &r.TTL {
+			*field = nil // sent as 0, signed as none
+		}
+	case field == &r.ClientID:
+		return engine.ErrRequestClientID
+	default:
+		return engine.ErrTokenRequest
+	}
+	if err != nil {
 		return engine.ErrTokenRequest
 	}
 	return nil
@@ -77,27 +83,24 @@ const maxRequestFields = 64
 
 // readDecimal reads a msgpack number of any kind that stands for an integer, as
 // decimal text.
-func readDecimal(body []byte) (text, rest []byte, err error) {
-	switch msgp.NextType(body) {
+func readDecimal(value []byte) ([]byte, error) {
+	switch msgp.NextType(value) {
 	case msgp.Float32Type, msgp.Float64Type:
-		var f float64
-		if f, rest, err = msgp.ReadFloat64Bytes(body); err != nil {
-			return nil, nil, err
+		f, _, err := msgp.ReadFloat64Bytes(value)
+		if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+			return nil, engine.ErrTokenRequest
 		}
-		if f != math.Trunc(f) || math.Abs(f) > 1<<53 {
-			return nil, nil, engine.ErrTokenRequest
-		}
-		return strconv.AppendInt(nil, int64(f), 10), rest, nil
+		return strconv.AppendInt(nil, int64(f), 10), nil
 	case msgp.UintType:
-		var u uint64
-		if u, rest, err = msgp.ReadUint64Bytes(body); err != nil || u > 1<<53 {
-			return nil, nil, engine.ErrTokenRequest
+		u, _, err := msgp.ReadUint64Bytes(value)
+		if err != nil || u > 1<<53 {
+			return nil, engine.ErrTokenRequest
 		}
-		return strconv.AppendUint(nil, u, 10), rest, nil
+		return strconv.AppendUint(nil, u, 10), nil
 	}
-	var i int64
-	if i, rest, err = msgp.ReadInt64Bytes(body); err != nil {
-		return nil, nil, engine.ErrTokenRequest
+	i, _, err := msgp.ReadInt64Bytes(value)
+	if err != nil {
+		return nil, engine.ErrTokenRequest
 	}
-	return strconv.AppendInt(nil, i, 10), rest, nil
+	return strconv.AppendInt(nil, i, 10), nil
 }

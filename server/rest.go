@@ -1,10 +1,6 @@
 package server
 
 import (
-	"bytes"
-	"crypto/rand"
-	"encoding/hex"
-	"strconv"
 	"time"
 
 	"github.com/segmentio/encoding/json"
@@ -16,8 +12,7 @@ import (
 )
 
 // The endpoints of this file are as thin as a client can bear: credential,
-// clientId and capability are checked exactly, a publish is accepted, and nothing
-// is kept, so every history is empty.
+// clientId and capability are checked exactly, and nothing is kept.
 
 // rest runs one authenticated REST request and counts its verdict.
 func (s *Server) rest(ctx *fasthttp.RequestCtx, answer func(w *work) error) {
@@ -88,34 +83,6 @@ func (s *Server) channelStatus(ctx *fasthttp.RequestCtx) {
 	})
 }
 
-// messages answers GET and POST /channels/{channel}/messages, and GET of its alias
-// history.
-func (s *Server) messages(ctx *fasthttp.RequestCtx) {
-	s.rest(ctx, func(w *work) error {
-		channel := parameter(ctx)
-		if !ctx.IsPost() {
-			if err := w.session.Authorize(channel, capability.History); err != nil {
-				return err
-			}
-			name := "messages"
-			if path, _, _ := bytes.Cut(ctx.Request.Header.RequestURI(), []byte{'?'}); bytes.HasSuffix(path, []byte("/history")) {
-				name = "history"
-			}
-			writePage(ctx, name)
-			return nil
-		}
-		if err := w.session.Authorize(channel, capability.Publish); err != nil {
-			return err
-		}
-		n, err := readMessages(ctx, w.session.Identity())
-		if err != nil {
-			return err
-		}
-		writePublished(ctx, channel, n)
-		return nil
-	})
-}
-
 // writePage answers with the only page of an empty list. SDKs follow its links
 // only where they have a query.
 func writePage(ctx *fasthttp.RequestCtx, name string) {
@@ -135,34 +102,4 @@ func writeList(ctx *fasthttp.RequestCtx, status int) {
 		return
 	}
 	ctx.SetBodyString("[]")
-}
-
-// writePublished answers a publish of n messages, each with a serial.
-func writePublished(ctx *fasthttp.RequestCtx, channel []byte, n int) {
-	var random [9]byte
-	_, _ = rand.Read(random[:]) // never fails: the process ends where there is no randomness
-	id := hex.EncodeToString(random[:])
-	serials := make([]string, n)
-	for i := range serials {
-		serials[i] = id + ":" + strconv.Itoa(i)
-	}
-	f := formatOf(ctx)
-	ctx.SetStatusCode(fasthttp.StatusCreated)
-	ctx.Response.Header.SetContentTypeBytes(contentTypes[f])
-	if f == formatMsgpack {
-		b := msgp.AppendStringFromBytes(msgp.AppendString(msgp.AppendMapHeader(nil, 3), "channel"), channel)
-		b = msgp.AppendString(msgp.AppendString(b, "messageId"), id+":0")
-		b = msgp.AppendArrayHeader(msgp.AppendString(b, "serials"), uint32(n))
-		for _, serial := range serials {
-			b = msgp.AppendString(b, serial)
-		}
-		ctx.SetBody(b)
-		return
-	}
-	body, _ := json.Marshal(struct { // of strings only: it cannot fail
-		Channel   string   `json:"channel"`
-		MessageID string   `json:"messageId"`
-		Serials   []string `json:"serials"`
-	}{string(channel), id + ":0", serials})
-	ctx.SetBody(body)
 }

@@ -67,9 +67,9 @@ func (s *Server) revoke(ctx *fasthttp.RequestCtx, w *work) error {
 	if len(revocations) > 0 {
 		within, cancel := context.WithTimeout(context.Background(), storeBudget)
 		defer cancel()
-		if err := s.options.Store.AppendRevocations(within, w.grant.KeyName(), revocations); err != nil {
-			// Refused here at once all the same; but what is not kept is not answered.
-			s.verifier.Revoke(w.grant.KeyName(), revocations...)
+		// Refused here at once; but what is not kept is not answered.
+		s.verifier.Revoke(w.grant.KeyName(), revocations...)
+		if err := s.keepRevocations(within, w.grant.KeyName(), revocations); err != nil {
 			s.metrics.storeErrors[storeRevocations].Inc()
 			s.log.Error("revocations not kept", "key", w.grant.KeyName(), "error", err)
 			return engine.ErrUnavailable
@@ -78,6 +78,16 @@ func (s *Server) revoke(ctx *fasthttp.RequestCtx, w *work) error {
 	}
 	s.writeRevocations(ctx, results)
 	return nil
+}
+
+// keepRevocations keeps revocations, and before them what they do to device tokens,
+// which live longer than a revocation is remembered: what is kept halfway refuses
+// too much and not too little.
+func (s *Server) keepRevocations(ctx context.Context, keyName string, revocations []engine.Revocation) error {
+	if err := s.devices.Revoke(ctx, keyName, revocations); err != nil {
+		return err
+	}
+	return s.options.Store.AppendRevocations(ctx, keyName, revocations)
 }
 
 // forgetRevocations forgets what no token is left for, once a minute at most.

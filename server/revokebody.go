@@ -8,6 +8,7 @@ import (
 
 	"portcullis/engine"
 	"portcullis/internal/jsonscan"
+	"portcullis/internal/msgpackscan"
 )
 
 // revocationRequest is the body of POST /keys/{keyName}/revokeTokens.
@@ -70,47 +71,49 @@ func (r *revocationRequest) readJSON(body []byte) error {
 }
 
 func (r *revocationRequest) readMsgpack(body []byte) error {
-	rest, err := readMap(body, maxRequestFields, func(name string, value []byte) (rest []byte, err error) {
-		switch kind := msgp.NextType(value); {
+	var s msgpackscan.Scanner
+	for s.Reset(body, maxRequestFields); s.Next(); {
+		v := s.Value()
+		switch name, kind := string(s.Name()), msgp.NextType(v); {
 		case kind == msgp.NilType && (name == "issuedBefore" || name == "allowReauthMargin"):
-			rest, err = msgp.ReadNilBytes(value)
 		case name == "targets" && kind == msgp.ArrayType:
-			rest, err = r.readTargets(value)
-		case name == "issuedBefore":
-			var text []byte
-			if text, rest, err = readDecimal(value); err != nil {
-				return nil, engine.ErrIssuedBefore
+			if err := r.readTargets(v); err != nil {
+				return err
 			}
-			var ms int64
-			ms, err = strconv.ParseInt(string(text), 10, 64)
+		case name == "issuedBefore":
+			text, err := readDecimal(v)
+			if err != nil {
+				return engine.ErrIssuedBefore
+			}
+			ms, err := strconv.ParseInt(string(text), 10, 64)
+			if err != nil {
+				return engine.ErrIssuedBefore
+			}
 			r.issuedBefore, r.hasIssuedBefore = engine.UnixMilli(ms), true
 		case name == "allowReauthMargin" && kind == msgp.BoolType:
-			r.margin, rest, err = msgp.ReadBoolBytes(value)
+			r.margin, _, _ = msgp.ReadBoolBytes(v) // its type has been looked at
 		default:
-			err = errMsgpack
+			return errRevocation
 		}
-		return rest, err
-	})
-	switch {
-	case err == engine.ErrIssuedBefore:
-		return err
-	case err != nil || len(rest) > 0:
+	}
+	if s.Err() != nil {
 		return errRevocation
 	}
 	return nil
 }
 
-func (r *revocationRequest) readTargets(body []byte) (rest []byte, err error) {
-	size, rest, err := msgp.ReadArrayHeaderBytes(body)
-	if err != nil || size > maxRevocationTargets {
-		return nil, errRevocation
-	}
-	for range size {
-		var target string
-		if target, rest, err = msgp.ReadStringBytes(rest); err != nil {
-			return nil, err
+func (r *revocationRequest) readTargets(value []byte) error {
+	var e msgpackscan.Elements
+	e.Reset(value)
+	for v, ok := e.Next(); ok; v, ok = e.Next() {
+		target, _, err := msgp.ReadStringBytes(v)
+		if err != nil || len(r.targets) > maxRevocationTargets {
+			return errRevocation
 		}
 		r.targets = append(r.targets, target)
 	}
-	return rest, nil
+	if e.Err() != nil {
+		return errRevocation
+	}
+	return nil
 }

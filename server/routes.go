@@ -23,24 +23,36 @@ type route struct {
 // percent-encoded or spelt otherwise is no path of ours. {} stands for a
 // parameter, which follows one of the parameterised words.
 var routes = map[string]*route{
-	"/":                     {methods: []string{fasthttp.MethodGet}, handle: (*Server).connect, cors: true, hidden: true},
-	"/v1/admit":             {methods: []string{fasthttp.MethodGet, fasthttp.MethodPost}, handle: (*Server).admit, cors: true},
-	"/v1/admit/batch":       {methods: []string{fasthttp.MethodPost}, handle: (*Server).admitBatch, maxBody: maxBatchBytes, cors: true},
-	"/time":                 {methods: []string{fasthttp.MethodGet}, handle: (*Server).time, cors: true},
-	"/stats":                {methods: []string{fasthttp.MethodGet, fasthttp.MethodPost}, handle: (*Server).stats, cors: true},
-	"/keys/{}/requestToken": {methods: []string{fasthttp.MethodPost}, handle: (*Server).requestToken, cors: true, hidden: true},
-	"/keys/{}/revokeTokens": {methods: []string{fasthttp.MethodPost}, handle: (*Server).revokeTokens, cors: true, hidden: true},
-	"/channels/{}":          {methods: []string{fasthttp.MethodGet}, handle: (*Server).channelStatus, cors: true},
-	"/channels/{}/messages": {methods: []string{fasthttp.MethodGet, fasthttp.MethodPost}, handle: (*Server).messages, maxBody: maxPublishBytes, cors: true},
-	"/channels/{}/history":  {methods: []string{fasthttp.MethodGet}, handle: (*Server).messages, cors: true},
-	"/apps":                 {methods: []string{fasthttp.MethodPost}, handle: (*Server).createApp, cors: true},
-	"/apps/{}":              {methods: []string{fasthttp.MethodDelete}, handle: (*Server).deleteApp, cors: true},
-	"/livez":                {methods: []string{fasthttp.MethodGet}, handle: (*Server).live},
-	"/readyz":               {methods: []string{fasthttp.MethodGet}, handle: (*Server).ready},
+	"/":                             {methods: []string{fasthttp.MethodGet}, handle: (*Server).connect, cors: true, hidden: true},
+	"/v1/admit":                     {methods: []string{fasthttp.MethodGet, fasthttp.MethodPost}, handle: (*Server).admit, cors: true},
+	"/v1/admit/batch":               {methods: []string{fasthttp.MethodPost}, handle: (*Server).admitBatch, maxBody: maxBatchBytes, cors: true},
+	"/time":                         {methods: []string{fasthttp.MethodGet}, handle: (*Server).time, cors: true},
+	"/stats":                        {methods: []string{fasthttp.MethodGet, fasthttp.MethodPost}, handle: (*Server).stats, cors: true},
+	"/keys/{}/requestToken":         {methods: []string{fasthttp.MethodPost}, handle: (*Server).requestToken, cors: true, hidden: true},
+	"/keys/{}/revokeTokens":         {methods: []string{fasthttp.MethodPost}, handle: (*Server).revokeTokens, cors: true, hidden: true},
+	"/channels/{}":                  {methods: []string{fasthttp.MethodGet}, handle: (*Server).channelStatus, cors: true},
+	"/channels/{}/messages":         {methods: []string{fasthttp.MethodGet, fasthttp.MethodPost}, handle: (*Server).messages, maxBody: maxPublishBytes, cors: true},
+	"/channels/{}/presence":         {methods: []string{fasthttp.MethodGet}, handle: (*Server).presence, cors: true},
+	"/channels/{}/presence/history": {methods: []string{fasthttp.MethodGet}, handle: (*Server).presenceHistory, cors: true},
+	"/channels/{}/history":          {methods: []string{fasthttp.MethodGet}, handle: (*Server).messages, cors: true},
+	"/push/deviceRegistrations": {
+		methods: []string{fasthttp.MethodPost, fasthttp.MethodGet, fasthttp.MethodDelete}, handle: (*Server).deviceRegistrations, cors: true,
+	},
+	"/push/deviceRegistrations/{}": {
+		methods: []string{fasthttp.MethodGet, fasthttp.MethodPut, fasthttp.MethodPatch, fasthttp.MethodDelete}, handle: (*Server).deviceRegistration, cors: true,
+	},
+	"/push/channelSubscriptions": {
+		methods: []string{fasthttp.MethodPost, fasthttp.MethodGet, fasthttp.MethodDelete}, handle: (*Server).channelSubscriptions, cors: true,
+	},
+	"/push/channels": {methods: []string{fasthttp.MethodGet}, handle: (*Server).pushChannels, cors: true},
+	"/apps":          {methods: []string{fasthttp.MethodPost}, handle: (*Server).createApp, cors: true},
+	"/apps/{}":       {methods: []string{fasthttp.MethodDelete}, handle: (*Server).deleteApp, cors: true},
+	"/livez":         {methods: []string{fasthttp.MethodGet}, handle: (*Server).live},
+	"/readyz":        {methods: []string{fasthttp.MethodGet}, handle: (*Server).ready},
 }
 
 // parameterised are the words after which a parameter follows.
-var parameterised = []string{"/channels/", "/keys/", "/apps/"}
+var parameterised = []string{"/channels/", "/keys/", "/apps/", "/push/deviceRegistrations/"}
 
 // parameterOf returns where in path the parameter stands; from == to when there
 // is none.

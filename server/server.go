@@ -20,6 +20,7 @@ import (
 	"portcullis/admission/registry"
 	"portcullis/engine"
 	"portcullis/fanout"
+	"portcullis/push"
 	"portcullis/server/realtime"
 	"portcullis/store"
 )
@@ -52,11 +53,11 @@ type Options struct {
 	// RevocationsPerMinute is how often an app may revoke tokens; 0 means no limit.
 	RevocationsPerMinute int
 	RefusalLimit         int           // refusals of one token in ten seconds before it is told to stop; 0 means admission.DefaultRefusalLimit, less than 0 no limit
-	Store                store.Store   // nonces and sandbox apps; nil means that no token can be requested
+	Store                store.Store   // nonces, sandbox apps and devices; nil means that no token can be requested
 	Sandbox              bool          // POST /apps and DELETE /apps/{id}
 	SandboxToken         engine.Secret // what POST /apps must bear; "" means nothing
 	Reload               func() error  // what POST /-/reload does; nil means there is no such endpoint
-	Fanout               fanout.Fanout // messages and presence; nil means that there are no realtime connections
+	Fanout               fanout.Fanout // messages and presence between realtime connections; needed
 }
 
 // Settings are what can change while the server runs.
@@ -84,7 +85,8 @@ type Server struct {
 	refusals *admission.Refusals
 	issuer   *engine.Issuer
 	sandbox  *sandbox
-	hub      *realtime.Hub // nil without a Fanout
+	hub      *realtime.Hub
+	devices  *push.Registry // nil without a store
 	bodies   bodyBudget
 
 	namespaces atomic.Pointer[map[string]*admission.Namespaces] // by app
@@ -113,12 +115,14 @@ func New(o Options) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.sandbox = newSandbox(o.Verifier, o.Store, s.log)
-	s.metrics = newMetrics(o.Version, o.Verifier, o.Store)
-	if o.Fanout != nil {
-		s.hub = realtime.New(realtime.Options{
-			Verify: s.verifyToken, Fanout: o.Fanout, Now: s.now, Log: s.log, Metrics: s.metrics.registry,
-		})
+	if o.Store != nil {
+		s.devices = push.New(o.Store, s.log)
+		s.sandbox.leaving = s.devices.ForgetApp
 	}
+	s.metrics = newMetrics(o.Version, o.Verifier, o.Store)
+	s.hub = realtime.New(realtime.Options{
+		Verify: s.verifyToken, Fanout: o.Fanout, Now: s.now, Log: s.log, Metrics: s.metrics.registry,
+	})
 	s.Apply(o.Settings)
 	s.metrics.reloaded(nil, s.now())
 	s.public = s.newHTTP(s.Handler(), &o)
@@ -151,7 +155,7 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler, o *Options) *fasthttp.
 // the keys of sandbox apps; all of it or, after an error, nothing.
 func (s *Server) Configure(keys []engine.Key, rules engine.TokenRules, seal []engine.SealSecret) error {
 	err := s.sandbox.configure(keys, rules, seal)
-	if err == nil && s.hub != nil {
+	if err == nil {
 		s.hub.KeysChanged()
 	}
 	return err
@@ -170,9 +174,7 @@ func (s *Server) LoadRevocations() error {
 			return
 		}
 		s.verifier.Revoke(keyName, r)
-		if s.hub != nil {
-			s.hub.Revoked(keyName, r)
-		}
+		s.hub.Revoked(keyName, r)
 	})
 	mu.Lock()
 	defer mu.Unlock()
@@ -191,6 +193,14 @@ func (s *Server) LoadSandbox() error {
 	return s.sandbox.load()
 }
 
+// LoadDevices takes in the push registrations that the store has kept.
+func (s *Server) LoadDevices() error {
+	if s.devices == nil {
+		return nil
+	}
+	return s.devices.Load()
+}
+
 // Apply makes settings the present ones, from the next request on.
 func (s *Server) Apply(settings Settings) {
 	s.settings.Store(&settings)
@@ -199,12 +209,10 @@ func (s *Server) Apply(settings Settings) {
 		namespaces[app] = admission.NewNamespaces(ids...)
 	}
 	s.namespaces.Store(&namespaces)
-	if s.hub != nil {
-		s.hub.Apply(realtime.Settings{
-			Limits:     registry.Limits{PerApp: settings.ConnectionsPerApp, PerToken: settings.ConnectionsPerToken},
-			Namespaces: namespaces,
-		})
-	}
+	s.hub.Apply(realtime.Settings{
+		Limits:     registry.Limits{PerApp: settings.ConnectionsPerApp, PerToken: settings.ConnectionsPerToken},
+		Namespaces: namespaces,
+	})
 }
 
 // Reloaded notes, for the metrics, how reading the configuration went: nil or why
@@ -314,10 +322,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
-	if s.hub != nil {
-		if err := s.hub.Close(ctx); err != nil {
-			s.log.Warn("some realtime connections were not closed in time")
-		}
+	if err := s.hub.Close(ctx); err != nil {
+		s.log.Warn("some realtime connections were not closed in time")
 	}
 	return errors.Join(s.public.ShutdownWithContext(ctx), s.admin.ShutdownWithContext(ctx))
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/valyala/fasthttp/fasthttputil"
 
 	"portcullis/engine"
+	fanout "portcullis/fanout/memory"
 	"portcullis/internal/vectors"
 	"portcullis/server"
 )
@@ -41,6 +42,9 @@ func newSite(t *testing.T, keys []vectors.Key, o server.Options) *site {
 	s.now.Store(vectors.DefaultNow)
 	o.Verifier, o.Now = v, func() engine.UnixMilli { return engine.UnixMilli(s.now.Load()) }
 	o.Log = slog.New(slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	if o.Fanout == nil {
+		o.Fanout = fanout.New(fanout.Options{})
+	}
 	s.Server = server.New(o)
 	ln := fasthttputil.NewInmemoryListener()
 	served := make(chan error, 1)

@@ -40,6 +40,7 @@ func newTokenSite(t *testing.T, o server.Options) *site {
 	require.NoError(t, err)
 	require.NoError(t, s.Configure(keys, engine.TokenRules{}, []engine.SealSecret{seal}))
 	require.NoError(t, s.LoadSandbox())
+	require.NoError(t, s.LoadDevices())
 	return s
 }
 
@@ -285,6 +286,8 @@ func TestChannelsAndStats(t *testing.T) {
 		"a message of somebody, by nobody":  {"POST", "/channels/a/messages", `{"clientId":"bob"}`, token(`{"a":["publish"]}`, ""), 40012},
 		"a message on behalf of a stranger": {"POST", "/channels/a/messages", `{"connectionKey":"c!k"}`, token(`{"a":["publish"]}`, ""), 40006},
 		"a clientId that is a number":       {"POST", "/channels/a/messages", `{"clientId":1}`, all, 40013},
+		"data that is a number":             {"POST", "/channels/a/messages", `{"data":1}`, all, 40013},
+		"a message of 65537 bytes":          {"POST", "/channels/a/messages", `{"data":"` + strings.Repeat("x", 65537) + `"}`, all, 40009},
 		"a message that is no object":       {"POST", "/channels/a/messages", `"x"`, all, 40013},
 		"no message":                        {"POST", "/channels/a/messages", ``, all, 40013},
 		"broken JSON":                       {"POST", "/channels/a/messages", `{`, all, 40013},

@@ -169,3 +169,70 @@ func TestDoesNotAllocate(t *testing.T) {
 		}
 	}))
 }
+
+func TestReadValue(t *testing.T) {
+	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	for text, want := range map[string]Value{
+		`"a\u0041"`:     {Kind: String, Escaped: true, Text: []byte(`a\u0041`)},
+		" -1.5e3\n":     {Kind: Number, Text: []byte("-1.5e3")},
+		"[1,2] ":        {Kind: Array, Text: []byte("[1,2]")},
+		`{"a":{}}`:      {Kind: Object, Text: []byte(`{"a":{}}`)},
+		`{"a":1,"a":1}`: {Kind: Object, Duplicate: true, Text: []byte(`{"a":1,"a":1}`)},
+		"null":          {Kind: Null, Text: []byte("null")},
+		deep(MaxDepth):  {Kind: Array, Text: []byte(deep(MaxDepth))},
+	} {
+		got, err := ReadValue([]byte(text))
+		require.NoError(t, err, text)
+		require.Equal(t, want, got)
+	}
+	for text, want := range map[string]error{"": ErrSyntax, " ": ErrSyntax, "1 2": ErrSyntax, "{}{}": ErrSyntax, "[1": ErrSyntax, "nul": ErrSyntax, "\"\xff\"": ErrUTF8, deep(MaxDepth + 1): ErrDepth} {
+		_, err := ReadValue([]byte(text))
+		require.ErrorIs(t, err, want, text)
+	}
+}
+
+// Elements that are used again read the next array as new ones would, and allocate
+// nothing once their memory is large enough.
+func TestElementsAreUsedAgain(t *testing.T) {
+	var e Elements
+	read := func(text string) (kinds []Kind) {
+		v, err := ReadValue([]byte(text))
+		require.NoError(t, err)
+		e.Reset(v)
+		for v, ok := e.Next(); ok; v, ok = e.Next() {
+			kinds = append(kinds, v.Kind)
+		}
+		require.NoError(t, e.Err())
+		return kinds
+	}
+	require.Equal(t, []Kind{Object, Null}, read(`[{"a":1,"b":2},null]`))
+	require.Equal(t, []Kind{Number}, read(`[1]`))
+	require.Empty(t, read(`[]`))
+	v, err := ReadValue([]byte(`[{"a":1,"b":2}]`))
+	require.NoError(t, err)
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		for e.Reset(v); ; {
+			if _, ok := e.Next(); !ok {
+				break
+			}
+		}
+	}))
+}
+
+// What RFC 8259 §7 requires to be escaped is, in its short form where there is one;
+// all else stands as it is.
+func TestAppendQuoted(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                              `""`,
+		"plain é \u2028 \U0001F600/<&>": "\"plain é \u2028 \U0001F600/<&>\"",
+		"\"\\":                          `"\"\\"`,
+		"\b\f\n\r\t":                    `"\b\f\n\r\t"`,
+		"\x00\x1f\x7fx":                 "\"\\u0000\\u001f\x7fx\"",
+	} {
+		require.Equal(t, "before"+want, string(AppendQuoted([]byte("before"), text)))
+		require.Equal(t, want, string(AppendQuoted(nil, []byte(text))))
+		v, err := ReadValue([]byte(want))
+		require.NoError(t, err)
+		require.Equal(t, text, string(v.Unescaped()))
+	}
+}

@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -189,8 +190,11 @@ func (c *connection) leave(channel fanout.Channel) {
 		a.broken = a.broken || a.channel == channel
 	}
 	now := int64(c.hub.options.Now())
-	e := &fanout.Event{Channel: channel, Kind: fanout.Presence, ID: c.id + ":" + random(4), ConnectionID: c.id, Timestamp: now}
+	// An id that does not begin with the connection's tells clients that the server
+	// says so, and that only the time decides what is newer (RTP2b1).
+	e := &fanout.Event{Channel: channel, Kind: fanout.Presence, ID: "left-" + random(8), ConnectionID: c.id, Timestamp: now}
 	for _, m := range members {
+		m.ID = e.ID + ":" + strconv.Itoa(len(e.Items))
 		m.Action, m.Timestamp = fanout.Leave, now
 		e.Items = append(e.Items, m)
 	}

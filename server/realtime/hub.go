@@ -125,15 +125,6 @@ func (h *Hub) Revoked(keyName string, r engine.Revocation) {
 // KeysChanged has every connection look at its key again.
 func (h *Hub) KeysChanged() { h.each((*connection).review) }
 
-// Publish delivers messages that did not come over a connection of this Hub. What
-// they say has been checked; the event belongs to the Hub from now on.
-func (h *Hub) Publish(ctx context.Context, e *fanout.Event) error {
-	return h.options.Fanout.Publish(ctx, e)
-}
-
-// Members returns who is present on a channel.
-func (h *Hub) Members(c fanout.Channel) []fanout.Item { return h.options.Fanout.Members(c) }
-
 // Close tells every client to come back elsewhere, closes the WebSockets, and
 // waits until they are closed or ctx is done. No connection is accepted any more.
 func (h *Hub) Close(ctx context.Context) error {

@@ -40,7 +40,7 @@ func (c *connection) preparePresence(f *frame.Frame, e *fanout.Event, now engine
 	defer c.mu.Unlock()
 	for i := range e.Items {
 		item := &e.Items[i]
-		member, a, err := c.session.Presence(f.Channel, named(item), now)
+		member, a, err := c.session.Presence(f.Channel, item.NamedClientID(), now)
 		if err != nil {
 			return err
 		}

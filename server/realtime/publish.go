@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"portcullis/admission"
 	"portcullis/capability"
 	"portcullis/engine"
 	"portcullis/fanout"
@@ -99,11 +100,18 @@ func (h *Hub) infoOf(err error) *engine.ErrorInfo {
 
 // publish publishes the messages of a MESSAGE, all or none.
 func (c *connection) publish(f *frame.Frame) ([][]string, error) {
-	e, err := c.prepare(f)
-	if err != nil {
+	if err := c.ownWords(f); err != nil {
 		return nil, err
 	}
-	if err := c.hub.options.Fanout.Publish(context.Background(), e); err != nil {
+	now := c.hub.options.Now()
+	e := c.event(f, fanout.Messages, now)
+	c.mu.Lock()
+	err := stamp(e, &c.session, f.Channel, now)
+	c.mu.Unlock()
+	if err == nil {
+		err = c.hub.options.Fanout.Publish(context.Background(), e)
+	}
+	if err != nil {
 		return nil, err
 	}
 	serials := make([]string, len(e.Items))
@@ -113,35 +121,29 @@ func (c *connection) publish(f *frame.Frame) ([][]string, error) {
 	return [][]string{serials}, nil
 }
 
-// prepare checks messages and puts in them what only this server may say.
-func (c *connection) prepare(f *frame.Frame) (*fanout.Event, error) {
-	if err := c.ownWords(f); err != nil {
-		return nil, err
-	}
-	now := c.hub.options.Now()
-	e := c.event(f, fanout.Messages, now)
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// stamp checks messages that the bearer of s publishes, and puts in them what only
+// this server may say.
+func stamp(e *fanout.Event, s *admission.Session, channel []byte, now engine.UnixMilli) error {
 	for i := range e.Items {
 		item := &e.Items[i]
 		if item.Action != fanout.Create {
-			return nil, engine.ErrNotServed // there is no history, so no message to change
+			return engine.ErrNotServed // there is no history, so no message to change
 		}
-		stamped, resource, err := c.session.Publish(f.Channel, named(item), now)
+		stamped, resource, err := s.Publish(channel, item.NamedClientID(), now)
 		if err == nil && item.Privileged {
-			err = c.session.Authorize(f.Channel, capability.PrivilegedHeaders)
+			err = s.Authorize(channel, capability.PrivilegedHeaders)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		item.ClientID = string(stamped)
+		item.ClientID, item.Timestamp = string(stamped), int64(now)
 		if item.ID == "" {
 			item.ID = e.ID + ":" + strconv.Itoa(i)
 		}
-		item.UserClaim, _ = c.session.UserClaim(resource)
+		item.UserClaim, _ = s.UserClaim(resource)
 		e.Channel.Resource = resource.String()
 	}
-	return e, nil
+	return nil
 }
 
 // ownWords refuses what is sent in another connection's name.
@@ -167,12 +169,4 @@ func (c *connection) event(f *frame.Frame, kind fanout.Kind, now engine.UnixMill
 		e.Items[i].ConnectionID, e.Items[i].Timestamp = c.id, int64(now)
 	}
 	return e
-}
-
-// named returns the clientId that an item names, nil for none.
-func named(i *fanout.Item) []byte {
-	if !i.HasClientID {
-		return nil
-	}
-	return []byte(i.ClientID)
 }

@@ -159,3 +159,11 @@ func AppendAuth(dst []byte, f Format) []byte {
 	w, _ := begin(dst, f, ActionAuth)
 	return w.done()
 }
+
+// AppendErrorInfo appends an object with nothing but an error: what a refusal over
+// HTTP says.
+func AppendErrorInfo(dst []byte, f Format, info *engine.ErrorInfo) []byte {
+	w := writer{dst: dst, format: f}
+	w.error(w.open(), info)
+	return w.done()
+}

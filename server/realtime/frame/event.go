@@ -58,12 +58,24 @@ func AppendSync(dst []byte, f Format, channel []byte, serial string, members []f
 	return w.done()
 }
 
+// AppendMembers appends a list of members that are present, as the body of an answer
+// over HTTP.
+func AppendMembers(dst []byte, f Format, members []fanout.Item) []byte {
+	w := writer{dst: dst, format: f}
+	w.list(fanout.Presence, members)
+	return w.dst
+}
+
 func (w *writer) items(o object, k fanout.Kind, items []fanout.Item) {
 	if k == fanout.Presence {
 		w.name(o, "presence")
 	} else {
 		w.name(o, "messages")
 	}
+	w.list(k, items)
+}
+
+func (w *writer) list(k fanout.Kind, items []fanout.Item) {
 	w.array(len(items))
 	for i := range items {
 		w.next(i)

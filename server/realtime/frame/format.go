@@ -20,7 +20,8 @@ const (
 	MaxChannelBytes = 2048      // channel name
 	maxIDBytes      = 256       // id of an item
 	maxEncoding     = 256       // bytes of an encoding
-	maxFields       = 64        // members of a frame or an item
+	maxNames        = 32 << 10  // in a map; in JSON in all maps of a frame together. More do not fit into the largest publish
+	keptBytes       = 16 << 10  // a Frame that has read more keeps no memory for the next
 )
 
 // Action is what a frame is for (TR2).

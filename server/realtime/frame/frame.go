@@ -8,7 +8,7 @@ import (
 )
 
 // Frame is a frame that a client has sent. What it does not say is nil or 0. A Frame
-// keeps its memory from one Read to the next.
+// keeps some memory from one Read to the next, so use it again.
 type Frame struct {
 	Action        Action
 	ID            []byte // of a HEARTBEAT, to be sent back
@@ -28,6 +28,7 @@ type Frame struct {
 	// for a NACK or for the channel's ERROR.
 	Err error
 
+	size                       int   // of what was read
 	params, messages, presence value // not yet looked at
 	outer, inner, extras       members
 	elements                   elements
@@ -38,14 +39,18 @@ type Param struct{ Name, Value []byte }
 
 var errParams = engine.ErrFrame.WithDetail("params must be strings")
 
-func (f *Frame) reset() {
-	*f = Frame{Params: f.Params[:0], outer: f.outer, inner: f.inner, extras: f.extras, elements: f.elements}
+// reset makes f ready for a frame of that size.
+func (f *Frame) reset(size int) {
+	if f.size > keptBytes {
+		*f = Frame{}
+	}
+	*f = Frame{Params: f.Params[:0], size: size, outer: f.outer, inner: f.inner, extras: f.extras, elements: f.elements}
 }
 
 // Read reads one frame. The error is an *engine.ErrorInfo, after which the connection
 // is of no use.
 func Read(dst *Frame, format Format, data []byte) error {
-	dst.reset()
+	dst.reset(len(data))
 	if len(data) > MaxFrameBytes {
 		return engine.ErrFrameSize
 	}
@@ -61,7 +66,7 @@ func Read(dst *Frame, format Format, data []byte) error {
 		hasAction = hasAction || string(name) == "action"
 	}
 	if !ok || m.err() != nil || !hasAction {
-		dst.reset()
+		dst.reset(len(data))
 		return engine.ErrFrame
 	}
 	if err := dst.readRest(); err != nil {

@@ -11,7 +11,7 @@ import (
 // them, into the Items and the ConnectionKey of dst. The error is an
 // *engine.ErrorInfo.
 func ReadMessages(dst *Frame, format Format, body []byte) error {
-	dst.reset()
+	dst.reset(len(body))
 	dst.Action = ActionMessage
 	v, ok := wholeValue(format, body)
 	if !ok {
@@ -20,19 +20,16 @@ func ReadMessages(dst *Frame, format Format, body []byte) error {
 	var err error
 	if v.isArray() {
 		err = dst.readItems(v)
-	} else {
-		err = dst.readItem(v)
-	}
-	if err == nil && Size(dst.Items) > MaxMessageBytes {
-		err = engine.ErrMessageSize
+	} else if err = dst.readItem(v); err == nil {
+		err = dst.checkSize()
 	}
 	if err != nil {
-		dst.reset()
+		dst.reset(len(body))
 	}
 	return err
 }
 
-// readItems reads an array of messages or presence items.
+// readItems reads an array of messages or presence items, or none at all.
 func (f *Frame) readItems(v value) error {
 	if v.absent() {
 		return nil
@@ -41,21 +38,25 @@ func (f *Frame) readItems(v value) error {
 		return engine.ErrMessage
 	}
 	for f.elements.resetTo(v); ; {
-		v, ok := f.elements.next()
+		item, ok := f.elements.next()
 		if !ok {
 			break
 		}
 		if len(f.Items) == MaxItems {
 			return engine.ErrMessage
 		}
-		if err := f.readItem(v); err != nil {
+		if err := f.readItem(item); err != nil {
 			return err
 		}
 	}
-	switch {
-	case f.elements.err() != nil:
+	if f.elements.err() != nil {
 		return engine.ErrMessage
-	case Size(f.Items) > MaxMessageBytes:
+	}
+	return f.checkSize()
+}
+
+func (f *Frame) checkSize() error {
+	if Size(f.Items) > MaxMessageBytes {
 		return engine.ErrMessageSize
 	}
 	return nil

@@ -27,9 +27,9 @@ type members struct {
 
 func (m *members) reset(format Format, data []byte) {
 	if m.format = format; format == JSON {
-		m.json.Reset(data, 0)
+		m.json.Reset(data, maxNames)
 	} else {
-		m.msgpack.Reset(data, 0)
+		m.msgpack.Reset(data, maxNames)
 	}
 }
 

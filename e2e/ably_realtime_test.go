@@ -60,6 +60,7 @@ func (s stateChange) String() string {
 // TestAblyRealtime plays every scene with the unmodified SDK: one Node process, many
 // scenes at a time, every client behind a proxy that records its wire.
 func TestAblyRealtime(t *testing.T) {
+	t.Parallel()
 	require.DirExists(t, filepath.Join("js", "node_modules", "ably"), "run: npm ci --prefix e2e/js")
 	scenes := slices.Concat(
 		connectScenes(), failScenes(), identityScenes(), channelScenes(), messageScenes(), presenceScenes(),

@@ -15,6 +15,7 @@ import (
 // TestRealtimeRefusals shows that a bad credential never fails the upgrade: it gets
 // an ERROR frame of no channel, and the connection's end (RTN14a, RTN14g).
 func TestRealtimeRefusals(t *testing.T) {
+	t.Parallel()
 	server := startServer(t, baseConfig())
 	good := mint(t, keyFull, nil)
 	ana := mint(t, keyFull, map[string]any{"x-ably-clientId": "ana"})
@@ -93,6 +94,7 @@ func TestRealtimeRefusals(t *testing.T) {
 
 // TestRealtimeReauthentication sends AUTH frames that no SDK would.
 func TestRealtimeReauthentication(t *testing.T) {
+	t.Parallel()
 	server := startServer(t, realtimeConfig())
 	ana := object{"x-ably-clientId": "ana"}
 	auth := func(token any) object { return object{"action": actAuth, "auth": object{"accessToken": token}} }
@@ -228,6 +230,7 @@ func losesSubscribe(t *testing.T, server *process, format string) {
 
 // TestRealtimeRevocation shows what revocations do to connections that do not react.
 func TestRealtimeRevocation(t *testing.T) {
+	t.Parallel()
 	server := startServer(t, realtimeConfig())
 	revoke := func(t *testing.T, body string) {
 		keyName, _, _ := strings.Cut(realtimeKeys["revocable"], ":")
@@ -293,6 +296,7 @@ func (c *rawConn) reauthenticated(t testing.TB, token string) (*rawConn, frame) 
 // TestRealtimeKeyRevocation shows that a key which is revoked takes its connections
 // with it, for good, and leaves the others alone.
 func TestRealtimeKeyRevocation(t *testing.T) {
+	t.Parallel()
 	server := startServer(t, realtimeConfig())
 	var doomed []*rawConn
 	for _, format := range []string{"json", "msgpack"} {
@@ -318,6 +322,7 @@ func TestRealtimeKeyRevocation(t *testing.T) {
 // TestRealtimeExpiry shows that a token's end is the connection's, to the second,
 // and that nothing is delivered after it.
 func TestRealtimeExpiry(t *testing.T) {
+	t.Parallel()
 	server := startServer(t, realtimeConfig())
 	t.Run("", func(t *testing.T) {
 		inBothFormats(t, "of a token in use", func(t *testing.T, format string) {

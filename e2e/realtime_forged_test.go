@@ -45,6 +45,7 @@ func forgeries(victim frame) map[string]forgery {
 // TestRealtimeForgeries shows that others never get what a client only claims of
 // itself, in messages and in presence.
 func TestRealtimeForgeries(t *testing.T) {
+	t.Parallel()
 	server := startServer(t, realtimeConfig())
 	t.Run("", func(t *testing.T) {
 		for _, kind := range []string{"messages", "presence"} {

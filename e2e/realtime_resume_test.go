@@ -10,6 +10,7 @@ import (
 
 // TestRealtimeResume shows who may go on with a connection, and with what.
 func TestRealtimeResume(t *testing.T) {
+	t.Parallel()
 	server := startServer(t, realtimeConfig())
 	ana := object{"x-ably-clientId": "ana"}
 	t.Run("", func(t *testing.T) {

@@ -108,10 +108,14 @@ func TestKindsOfSealedTokensAreApart(t *testing.T) {
 	require.ErrorIs(t, v.VerifyToken(&g, relabelled(t, device, sealAccess), testNow), ErrAblyToken)
 	require.ErrorIs(t, v.VerifyDeviceToken(&d, relabelled(t, device, sealAccess), testNow), ErrDeviceToken)
 
-	// Nor is it where the key that seals is the same.
+	// Nor is it where only what is authenticated tells them apart, and not the key.
 	k := v.keys.ring.Load().keys["appId.keyId"]
-	same := sealer{k.sealers[sealAccess][0].id, sealDevice, k.sealers[sealAccess][0].aead}
-	require.ErrorIs(t, v.VerifyDeviceToken(&d, same.appendSealed(nil, k, make([]byte, 100)), testNow), ErrDeviceToken)
+	plain, err := v.open(new(Grant), new(scratch), sealDevice, device)
+	require.NoError(t, err)
+	genuine := *k.sealers.newest(sealDevice)
+	require.NoError(t, v.VerifyDeviceToken(&d, genuine.appendSealed(nil, k, plain), testNow))
+	other := sealer{genuine.id, sealAccess, genuine.aead}
+	require.ErrorIs(t, v.VerifyDeviceToken(&d, relabelled(t, other.appendSealed(nil, k, plain), sealDevice), testNow), ErrDeviceToken)
 }
 
 // relabelled writes another kind over that of a sealed token.
@@ -295,4 +299,8 @@ func TestAnExplanationTellsADeviceToken(t *testing.T) {
 		require.Contains(t, x.Checks[0].Detail, text)
 	}
 	requireDenies(t, &x.Grant)
+	// On a machine without the sealing secret there is less to tell.
+	none, err := NewVerifier(Options{Keys: []Key{testKey()}})
+	require.NoError(t, err)
+	require.Contains(t, none.ExplainToken([]byte("appId.AQIA"), testNow).Checks[0].Detail, "only a server with its sealing secret can read")
 }

@@ -232,6 +232,9 @@ func (e *explainer) sealedDetail(step Step) string {
 
 // device says what there is to know about a device token.
 func (e *explainer) device() string {
+	if !e.v.CanOpen() {
+		return "which only a server with its sealing secret can read"
+	}
 	var d DeviceGrant
 	if err := e.v.VerifyDeviceToken(&d, e.token, e.now); err != nil {
 		return "which is refused as such too: " + err.(*ErrorInfo).cause

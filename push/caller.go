@@ -2,7 +2,6 @@ package push
 
 import (
 	"crypto/subtle"
-	"slices"
 	"strings"
 
 	"portcullis/capability"
@@ -10,12 +9,15 @@ import (
 )
 
 // Caller is who asks for something, and what proves which device it is. Both are
-// verified.
+// verified. It belongs to one goroutine at a time.
 type Caller struct {
 	Grant    *engine.Grant       // of the credential; nil when a device token stands alone
 	Identity engine.Identity     // who the credential's bearer is
 	Device   *engine.DeviceGrant // of the device token, beside the credential or alone; nil for none
 	Secret   string              // the deviceSecret; "" for none
+
+	held      capability.Op // what Grant grants on any channel
+	heldKnown bool
 }
 
 // app returns the app that the caller belongs to.
@@ -35,12 +37,15 @@ func (c *Caller) isAdmin() bool { return c.holds(capability.PushAdmin) }
 
 // holds says whether the caller's credential grants op on any channel.
 func (c *Caller) holds(op capability.Op) bool {
-	if c.alone() {
-		return false
+	if !c.alone() && !c.heldKnown {
+		for _, rule := range c.Grant.Capability().Rules() { // may be much work, and is asked often
+			if !strings.HasPrefix(rule.Resource, "[queue]") && !strings.HasPrefix(rule.Resource, "[meta]") {
+				c.held |= rule.Ops
+			}
+		}
+		c.heldKnown = true
 	}
-	return slices.ContainsFunc(c.Grant.Capability().Rules(), func(r capability.Rule) bool {
-		return r.Ops&op != 0 && !strings.HasPrefix(r.Resource, "[queue]") && !strings.HasPrefix(r.Resource, "[meta]")
-	})
+	return c.held&op != 0
 }
 
 // mayPush says whether the caller has anything to do with push messages at all.

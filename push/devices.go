@@ -92,7 +92,11 @@ func (r *Registry) put(ctx context.Context, c *Caller, old, next *device, token 
 	if err := r.issuer.IssueDevice(token, c.Grant, &engine.Device{ID: []byte(next.ID), ClientID: []byte(next.ClientID), Generation: next.generation}, now); err != nil {
 		return err
 	}
-	next.keyName, next.issued = token.KeyName, token.Issued
+	next.keyName, next.since, next.bearer, next.revocation = token.KeyName, token.Issued, "", ""
+	if c.Grant.IsToken() {
+		next.since = min(next.since, c.Grant.Issued())
+		next.bearer, next.revocation = string(c.Grant.Identity().AppendClientID(nil)), string(c.Grant.RevocationKey())
+	}
 	return r.keep(ctx, next.name(), next.encode())
 }
 
@@ -275,32 +279,44 @@ func (r *Registry) change(ctx context.Context, d *device, do func(now *device) e
 	return nil
 }
 
-// Revoke ends the device tokens that revocations of a key's tokens refuse by their
-// clientId. A revocation is remembered for an hour, which is as long as revocable
-// tokens live; a device token lives for years. So its end is kept with its
-// registration, and is when Revoke returns nil.
+// Revoke ends the device tokens that revocations of a key's tokens concern: by their
+// clientId, and by the clientId or the revocation key of the token that they were
+// issued on. What is revoked must not live on in them, so they are as old as that.
 //
-// The Verifier must know the revocations before: then a registration that is under
-// way is either refused or found here.
+// A revocation is remembered for an hour, which is as long as revocable tokens live; a
+// device token lives for years. So its end is kept with its registration, and is when
+// Revoke returns nil. The Verifier must know the revocations before: then a
+// registration that is under way is either refused or found here.
 func (r *Registry) Revoke(ctx context.Context, keyName string, revocations []engine.Revocation) error {
 	r.revoking.Lock()
 	defer r.revoking.Unlock()
-	ends := func(d *device) (at engine.UnixMilli) {
-		at = d.dies
-		for _, rev := range revocations {
-			if rev.Target == engine.RevokeClientID && rev.Value == d.ClientID && d.ClientID != "" && d.keyName == keyName && d.issued < rev.IssuedBefore && (at == 0 || rev.AppliesAt < at) {
-				at = rev.AppliesAt
-			}
-		}
-		return at
-	}
-	return each(r.devices(appOf(keyName), func(d *device) bool { return ends(d) != d.dies }), func(d *device) error {
+	concerned := func(d *device) bool { return d.keyName == keyName && d.end(revocations) != d.dies }
+	return each(r.devices(appOf(keyName), concerned), func(d *device) error {
 		return r.change(ctx, d, func(now *device) error {
 			next := *now
-			next.dies = ends(now)
+			next.dies = now.end(revocations)
 			return r.keep(ctx, next.name(), next.encode())
 		})
 	})
+}
+
+// end returns when the device token dies once these revocations of its key's tokens
+// hold too, 0 when it does not.
+func (d *device) end(revocations []engine.Revocation) engine.UnixMilli {
+	at := d.dies
+	for _, rev := range revocations {
+		refused := false
+		switch rev.Target {
+		case engine.RevokeClientID:
+			refused = rev.Value == d.ClientID || rev.Value == d.bearer
+		case engine.RevokeRevocationKey:
+			refused = rev.Value == d.revocation
+		}
+		if refused && rev.Value != "" && d.since < rev.IssuedBefore && (at == 0 || rev.AppliesAt < at) {
+			at = rev.AppliesAt
+		}
+	}
+	return at
 }
 
 // ForgetApp forgets everything that an app has.

@@ -238,9 +238,11 @@ func TestARevocationEndsDeviceTokensForGood(t *testing.T) {
 		"of another key":       {"app.second", "alice", now + 1, now, 0},
 		"of another app's key": {"other.key", "alice", now + 1, now, 0},
 		"from before":          {"app.key", "alice", now, now, 0},
+		// The device token is of now + 1000, the credential that it was issued on of now.
+		"of what it came from": {"app.key", "alice", now + 500, now + 2000, now + 2000},
 	} {
 		w := newWorld(t)
-		token := w.register(w.caller("app.key", "alice", ""), phone("d1", "alice", "secret"), now)
+		token := w.register(w.caller("app.key", "alice", ""), phone("d1", "alice", "secret"), now+1000)
 		require.NoError(t, w.revoke(c.key, c.clientID, c.issuedBefore, c.appliesAt), name)
 		w.reload()
 		if c.diesAt == 0 {
@@ -257,6 +259,56 @@ func TestARevocationEndsDeviceTokensForGood(t *testing.T) {
 		// The device comes back with its deviceSecret and a token that is good.
 		fresh := w.register(w.caller("app.second", "alice", ""), phone("d1", "alice", "secret"), c.diesAt)
 		require.NoError(t, w.good(fresh, c.diesAt), name)
+	}
+}
+
+// What a device token was issued on does not live on in it.
+func TestARevocationOfTheCredentialEndsItsDeviceTokens(t *testing.T) {
+	revocation := func(target engine.RevocationTarget, value string) engine.Revocation {
+		return engine.Revocation{Target: target, Value: value, IssuedBefore: now + 1, AppliesAt: now + 1}
+	}
+	for name, c := range map[string]struct {
+		bearer     string // who registers the device of alice
+		revocation engine.Revocation
+		dead       bool
+	}{
+		"anybody's token, by the wildcard":      {"*", revocation(engine.RevokeClientID, "*"), true},
+		"anybody's token, by the device's":      {"*", revocation(engine.RevokeClientID, "alice"), true},
+		"another token, by the wildcard":        {"alice", revocation(engine.RevokeClientID, "*"), false},
+		"push-admin's token, by its clientId":   {"server", revocation(engine.RevokeClientID, "server"), true},
+		"push-admin's token, by the device's":   {"server", revocation(engine.RevokeClientID, "alice"), true},
+		"push-admin's token, by another":        {"server", revocation(engine.RevokeClientID, "bob"), false},
+		"by the token's revocation key":         {"alice", revocation(engine.RevokeRevocationKey, "group"), true},
+		"by another revocation key":             {"alice", revocation(engine.RevokeRevocationKey, "other"), false},
+		"by a revocation key named as a client": {"alice", revocation(engine.RevokeRevocationKey, "alice"), false},
+		"by a clientId named as the key":        {"alice", revocation(engine.RevokeClientID, "group"), false},
+		"by nothing":                            {"", revocation(engine.RevokeClientID, ""), false},
+		"by no revocation key":                  {"", revocation(engine.RevokeRevocationKey, ""), false},
+		"by a channel":                          {"alice", revocation(engine.RevokeChannel, "*"), false},
+	} {
+		w := newWorld(t)
+		s, err := engine.NewSigner("app.key:" + secret)
+		require.NoError(t, err)
+		p := engine.TokenParams{Issued: now, ClientID: c.bearer, Capability: `{"*":["push-subscribe","push-admin"]}`}
+		if c.bearer == "alice" {
+			p.RevocationKey = "group"
+		}
+		text, err := s.AppendJWT(nil, &p)
+		require.NoError(t, err)
+		g := new(engine.Grant)
+		require.NoError(t, w.verifier.VerifyToken(g, text, now))
+		clientID := "alice"
+		if c.bearer == "" {
+			clientID = ""
+		}
+		token := w.register(&push.Caller{Grant: g, Identity: g.Identity()}, phone("d1", clientID, "secret"), now)
+		require.NoError(t, w.Revoke(ctx, "app.key", []engine.Revocation{c.revocation}), name)
+		w.reload()
+		if c.dead {
+			require.ErrorIs(t, w.stands(token, "d1", now+1), engine.ErrDeviceTokenRevoked, name)
+		} else {
+			require.NoError(t, w.stands(token, "d1", now+1), name)
+		}
 	}
 }
 

@@ -24,8 +24,10 @@ type device struct {
 	secretHash []byte // SHA-256 of the deviceSecret; nil when there is none
 	generation engine.Generation
 	keyName    string           // of the key that issued the generation's token
-	issued     engine.UnixMilli // when that was
-	dies       engine.UnixMilli // when a revocation ends that token; 0 means none does
+	since      engine.UnixMilli // when the credential was issued that it was issued on,
+	bearer     string           // its clientId, "*" for any,
+	revocation string           // and its revocation key
+	dies       engine.UnixMilli // when a revocation ends it; 0 means none does
 	channels   []string         // what the device subscribes to, sorted
 }
 
@@ -60,7 +62,9 @@ type keptRecord struct {
 	SecretHash string          `json:"secretHash,omitempty"` // hexadecimal
 	Generation string          `json:"generation,omitempty"` // hexadecimal
 	KeyName    string          `json:"keyName,omitempty"`
-	Issued     int64           `json:"issued,omitempty"`
+	Since      int64           `json:"since,omitempty"`
+	Bearer     string          `json:"bearer,omitempty"`
+	Revocation string          `json:"revocation,omitempty"`
 	Dies       int64           `json:"dies,omitempty"`
 	Channels   []string        `json:"channels"`
 }
@@ -71,7 +75,7 @@ func (c *client) name() string { return recordName(c.app, kindClient, c.id) }
 func (d *device) encode() []byte {
 	return encode(&keptRecord{
 		d.app, d.ID, d.ClientID, d.Platform, d.FormFactor, d.Metadata, d.Recipient, hex.EncodeToString(d.secretHash),
-		hex.EncodeToString(d.generation[:]), d.keyName, int64(d.issued), int64(d.dies), d.channels,
+		hex.EncodeToString(d.generation[:]), d.keyName, int64(d.since), d.bearer, d.revocation, int64(d.dies), d.channels,
 	})
 }
 
@@ -108,7 +112,7 @@ func decode(name string, value []byte) (*device, *client, error) {
 	}
 	d := &device{
 		Details: Details{k.ID, k.ClientID, k.Platform, k.FormFactor, k.Metadata, k.Recipient},
-		app:     k.App, keyName: k.KeyName, issued: engine.UnixMilli(k.Issued), dies: engine.UnixMilli(k.Dies), channels: k.Channels,
+		app:     k.App, keyName: k.KeyName, since: engine.UnixMilli(k.Since), bearer: k.Bearer, revocation: k.Revocation, dies: engine.UnixMilli(k.Dies), channels: k.Channels,
 	}
 	var err error
 	if k.SecretHash != "" {
@@ -127,8 +131,9 @@ func (k *keptRecord) read(value []byte) error {
 	texts := map[string]*string{
 		"app": &k.App, "id": &k.ID, "clientId": &k.ClientID, "platform": &k.Platform, "formFactor": &k.FormFactor,
 		"secretHash": &k.SecretHash, "generation": &k.Generation, "keyName": &k.KeyName,
+		"bearer": &k.Bearer, "revocation": &k.Revocation,
 	}
-	numbers := map[string]*int64{"issued": &k.Issued, "dies": &k.Dies}
+	numbers := map[string]*int64{"since": &k.Since, "dies": &k.Dies}
 	raws := map[string]*json.RawMessage{"metadata": &k.Metadata, "recipient": &k.Recipient}
 	var s jsonscan.Scanner
 	for s.Reset(value, 0); s.Next(); {

@@ -125,6 +125,9 @@ func TestDeviceRegistration(t *testing.T) {
 	s.do(t, "DELETE", own, bearerToken(text)).requireRefused(t, 40100, 401, "it is gone")
 	s.do(t, "GET", own, basic(fixtureKey)).requireRefused(t, 40400, 404, "it is gone")
 	require.Equal(t, 204, s.do(t, "DELETE", own, basic(fixtureKey)).status, "for push-admin there need not be one")
+	for _, secret := range []string{"s3cret", text, base64.StdEncoding.EncodeToString([]byte(text))} {
+		require.NotContains(t, s.log.String(), secret)
+	}
 }
 
 // A device token that stands alone, everywhere else: where tokens are expected it is

@@ -10,8 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const maxFrameSize = 524288 // bytes, as CONNECTED says
-
 // TestRealtimeFrames shows how the server answers frames, those too that no SDK
 // sends.
 func TestRealtimeFrames(t *testing.T) {
@@ -33,6 +31,8 @@ func TestRealtimeFrames(t *testing.T) {
 			"frames too long":                         refusesLongFrames,
 			"frames in parts":                         takesFragments,
 			"presence is synced":                      syncsPresence,
+			"a rate that a token limits":              limitsRate,
+			"a client that does not read":             bearsSlowReaders,
 		} {
 			inBothFormats(t, name, func(t *testing.T, format string) { test(t, server, format) })
 		}
@@ -263,61 +263,6 @@ func growsSerials(t *testing.T, server *process, format string) {
 	require.Len(t, ids, 4*each)
 }
 
-func refusesLongMessages(t *testing.T, server *process, format string) {
-	room := ofTest(t)
-	eve, _ := withJWT(t, format, "full", nil).connect(t, server)
-	eve.attach(t, room)
-	c, _ := withJWT(t, format, "full", nil).connect(t, server)
-	text := func(n int) object { return object{"name": "n", "data": strings.Repeat("x", n)} }
-	c.send(t,
-		c.message(room, text(65535)),              // name and data are 65536
-		c.message(room, text(65536)),              // one too long
-		c.message(room, text(40000), text(40000)), // together
-		c.message(room, object{"name": strings.Repeat("x", 65537)}),
-		c.message(room, object{"extras": object{"headers": object{"a": strings.Repeat("x", 65536)}}}),
-		c.message(room, text(1)),
-	)
-	c.requireAnswers(t, 0, "ok", "40009/413", "40009/413", "40009/413", "40009/413", "ok")
-	require.Len(t, eve.await(t, actMessage).Messages[0].Data, 65535)
-	require.Len(t, eve.await(t, actMessage).Messages[0].Data, 1)
-	require.Empty(t, eve.requireAlive(t))
-}
-
-func refusesLongFrames(t *testing.T, server *process, format string) {
-	room := ofTest(t)
-	eve, _ := withJWT(t, format, "full", nil).connect(t, server)
-	eve.attach(t, room)
-	c, _ := withJWT(t, format, "full", nil).connect(t, server)
-	// The connection may be closed before all of it is written.
-	_ = c.WriteMessage(c.op(), encodeAs(t, c.message(room, object{"data": strings.Repeat("x", maxFrameSize)}), c.binary))
-	f, err := c.read(patience)
-	if err == nil {
-		require.Contains(t, []int{actError, actDisconnected}, f.Action, "%s", f)
-		require.Equal(t, 40009, f.Error.Code, "%s", f)
-		require.False(t, f.has("channel"))
-		c.requireEnd(t)
-	} else {
-		require.NotContains(t, err.Error(), "timeout")
-	}
-	require.Empty(t, eve.requireAlive(t))
-}
-
-func takesFragments(t *testing.T, server *process, format string) {
-	room := ofTest(t)
-	u := withJWT(t, format, "full", nil)
-	u.dialer.WriteBufferSize = 256
-	c, _ := u.connect(t, server)
-	c.attach(t, room)
-	w, err := c.NextWriter(c.op())
-	require.NoError(t, err)
-	_, err = w.Write(encodeAs(t, c.message(room, object{"name": "n", "data": strings.Repeat("x", 5000)}), c.binary))
-	require.NoError(t, err)
-	require.NoError(t, c.WriteControl(websocket.PingMessage, nil, time.Now().Add(patience)), "between the parts")
-	require.NoError(t, w.Close())
-	require.Len(t, c.await(t, actMessage).Messages[0].Data, 5000)
-	c.requireAnswers(t, 0, "ok")
-}
-
 func syncsPresence(t *testing.T, server *process, format string) {
 	room := ofTest(t)
 	host, _ := withJWT(t, format, "full", object{"x-ably-clientId": "*"}).connect(t, server)
@@ -349,75 +294,4 @@ func syncsPresence(t *testing.T, server *process, format string) {
 	}
 	require.Len(t, members, number)
 	require.Empty(t, eve.requireAlive(t))
-}
-
-// refusesMalformed sends what is no protocol message: the connection ends with an
-// error that is the client's, and no other connection is touched.
-func refusesMalformed(t *testing.T, server *process) {
-	for name, c := range map[string]struct {
-		format  string
-		payload string
-	}{
-		"not JSON":                  {"json", `{"action":`},
-		"an array":                  {"json", `[]`},
-		"a string":                  {"json", `"x"`},
-		"nothing":                   {"json", ``},
-		"two objects":               {"json", `{"action":0}{"action":0}`},
-		"an action in text":         {"json", `{"action":"0"}`},
-		"too deep":                  {"json", `{"action":15,"channel":"c","msgSerial":0,"messages":[{"data":` + strings.Repeat(`{"a":`, 5000) + `1` + strings.Repeat(`}`, 5000) + `}]}`},
-		"not UTF-8":                 {"json", "{\"action\":0,\"id\":\"\xff\xfe\"}"},
-		"a map that ends":           {"msgpack", "\x82\xa6action\x00"},
-		"an array in msgpack":       {"msgpack", "\x90"},
-		"a promise of four billion": {"msgpack", "\xdf\xff\xff\xff\xff\xa6action\x00"},
-		"too deep in msgpack":       {"msgpack", "\x81\xa6action" + strings.Repeat("\x91", 5000) + "\x00"},
-		"a key twice":               {"msgpack", "\x82\xa6action\x00\xa6action\x07"},
-		"bytes behind":              {"msgpack", "\x81\xa6action\x00\x00"},
-	} {
-		t.Run("malformed: "+name, func(t *testing.T) {
-			t.Parallel()
-			witness, _ := withJWT(t, c.format, "full", nil).connect(t, server)
-			conn, _ := withJWT(t, c.format, "full", nil).connect(t, server)
-			_ = conn.WriteMessage(conn.op(), []byte(c.payload))
-			f, err := conn.read(patience)
-			if err == nil {
-				require.Equal(t, actError, f.Action, "%s", f)
-				require.False(t, f.has("channel"), "%s", f)
-				requireWireError(t, "raw", f)
-				require.True(t, f.Error.Code >= 40000 && f.Error.Code < 40100, "%s", f)
-				require.Equal(t, 4, f.Error.StatusCode/100, "%s", f)
-				conn.requireEnd(t)
-			} else {
-				require.True(t, websocket.IsCloseError(err, websocket.CloseInvalidFramePayloadData, websocket.CloseProtocolError, websocket.CloseUnsupportedData), "%v", err)
-			}
-			require.Empty(t, witness.requireAlive(t))
-		})
-	}
-}
-
-// otherFormats sends text where binary was agreed on, or the reverse: whatever comes
-// of it is told in the format that was agreed on.
-func otherFormats(t *testing.T, server *process, format string) {
-	witness, _ := withJWT(t, format, "full", nil).connect(t, server)
-	op := websocket.BinaryMessage
-	if witness.binary {
-		op = websocket.TextMessage
-	}
-	for _, binary := range []bool{false, true} {
-		if op == websocket.TextMessage && binary {
-			continue // RFC 6455 §8.1: it is no UTF-8
-		}
-		c, _ := withJWT(t, format, "full", nil).connect(t, server)
-		require.NoError(t, c.WriteMessage(op, encodeAs(t, object{"action": actHeartbeat, "id": "x"}, binary)))
-		f, err := c.read(patience)
-		if err != nil {
-			require.True(t, websocket.IsCloseError(err, websocket.CloseUnsupportedData, websocket.CloseInvalidFramePayloadData), "%v", err)
-			continue
-		}
-		require.Contains(t, []int{actHeartbeat, actError}, f.Action, "%s", f)
-		if f.Action == actError {
-			requireWireError(t, "raw", f)
-			c.requireEnd(t)
-		}
-	}
-	require.Empty(t, witness.requireAlive(t))
 }

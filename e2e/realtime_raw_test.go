@@ -67,6 +67,12 @@ func (u upgrade) dial(t testing.TB, server *process) *rawConn {
 	return &rawConn{Conn: c, binary: u.format == "msgpack"}
 }
 
+// in is the upgrade in that format.
+func (u upgrade) in(format string) upgrade {
+	u.format = format
+	return u
+}
+
 // connect makes the connection and reads its CONNECTED.
 func (u upgrade) connect(t testing.TB, server *process) (*rawConn, frame) {
 	t.Helper()

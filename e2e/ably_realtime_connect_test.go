@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -55,7 +56,7 @@ func connectScenes() (scenes []scene) {
 				require.NotEmpty(t, asked[i].ID)
 				require.Equal(t, asked[i].ID, answered[i].ID, "RTN13e: the answer has the ping's id")
 				var took float64
-				did.into(t, "ping "+string(rune('0'+i)), &took)
+				did.into(t, fmt.Sprint("ping ", i), &took)
 			}
 		}},
 		scene{name: "REST calls of a realtime client", play: "asksOverREST", check: func(t *testing.T, did sceneDid) {

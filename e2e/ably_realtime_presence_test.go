@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -58,7 +59,7 @@ func presenceScenes() []scene {
 			attached := did.frames("eve", fromServer, actAttached)
 			require.Zero(t, attached[0].Flags&flagHasPresence, "nobody was there")
 		}},
-		{name: "a crowd", play: "crowd", timeout: 30_000_000_000, check: func(t *testing.T, did sceneDid) {
+		{name: "a crowd", play: "crowd", timeout: 30 * time.Second, check: func(t *testing.T, did sceneDid) {
 			var present [][]any
 			did.into(t, "present", &present)
 			require.Len(t, present, 250)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,7 +38,7 @@ func resumeScenes() []scene {
 				require.False(t, connected[0].has("error"), "%s", connected[0])
 			}
 			for name, changes := range did.ChannelStates {
-				if name[:4] != "ana " {
+				if !strings.HasPrefix(name, "ana ") {
 					continue
 				}
 				attached := 0

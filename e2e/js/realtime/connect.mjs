@@ -1,5 +1,4 @@
 // How clients connect, and how they fail to.
-import Ably from "ably";
 import { fault, pause } from "./scene.mjs";
 
 // One client connects, is of use, and closes.
@@ -55,7 +54,7 @@ export async function staysWhoItIs(scene) {
   await pause(300);
 }
 
-// A client that says what kind of client it is.
+// A client asks whether the server is there.
 export async function pings(scene) {
   const ana = await scene.connected("ana");
   for (let i = 0; i < 3; i++) scene.note(`ping ${i}`, await scene.until("the ping's answer", ana.connection.ping()));
@@ -66,5 +65,4 @@ export async function asksOverREST(scene) {
   const ana = await scene.connected("ana", { callback: { returns: "request", clientId: "ana" } });
   scene.note("time", await ana.time());
   scene.note("stats", (await ana.stats()).items);
-  scene.note("version", Ably.Realtime.version ?? "");
 }

@@ -1,6 +1,6 @@
 // What is published arrives, as it was meant, and says who has sent it.
 import Ably from "ably";
-import { fault, told } from "./scene.mjs";
+import { fault } from "./scene.mjs";
 
 // One client publishes, another one and a third, in the other format, hear it.
 export async function delivers(scene) {
@@ -168,5 +168,3 @@ export async function sizes(scene) {
   await scene.attempt("last", rest.publish("last", "d"));
   await scene.until("ben to hear the last", () => heard.some(([name]) => name === "last"));
 }
-
-export { told };

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,8 +34,12 @@ var realtimeKeys = map[string]string{
 // identifiedNamespace is one that the configuration makes known.
 const identifiedNamespace = "members"
 
-// realtimeConfig configures these keys; more is added as it is.
+// realtimeConfig configures these keys; more is added as it is. State is kept in
+// memory unless more says where: no scene is to wait for a disk.
 func realtimeConfig(more ...string) string {
+	if !slices.ContainsFunc(more, func(line string) bool { return strings.HasPrefix(line, "store:") }) {
+		more = append(more, "store: 'memory:'")
+	}
 	key := func(name, rest string) string {
 		keyName, secret, _ := strings.Cut(realtimeKeys[name], ":")
 		_, id, _ := strings.Cut(keyName, ".")

@@ -12,7 +12,7 @@ FUZZ     := FuzzToken FuzzClaims FuzzEmbedded FuzzSpelling FuzzCapability FuzzCh
 MODULES  := e2e bench examples/embed examples/auth-server/go
 TOOL     := go tool -modfile=tools/go.mod
 
-.PHONY: help run build check test unit modules e2e slow faults races fuzz bench ratios profile docs needs
+.PHONY: help run build check test unit modules e2e slow connections faults races fuzz bench ratios profile docs needs
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ e2e: needs build ## real clients and token libraries against the booted binary
 
 slow: needs build ## 10,000 slow connections against the booted server, while good clients lose nothing
 	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -v -run '^TestSlowConnections$$' .
+
+connections: needs build ## 10,000 idle realtime connections: memory of each, admissions a second, a stop with all of them open
+	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -v -run '^TestConnections$$' .
 
 fuzz: ## run every fuzz target for FUZZTIME (20s) each
 	@for f in $(FUZZ); do go test ./fuzz -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME); done

@@ -1,8 +1,8 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -76,30 +76,42 @@ func (c *rawConn) reauthenticated(t testing.TB, token string) (*rawConn, frame) 
 	return c, c.await(t, actConnected)
 }
 
-// TestRealtimeKeyRevocation shows that a key which is revoked takes its connections
-// with it, for good, and leaves the others alone.
+// TestRealtimeKeyRevocation shows that a key which is revoked, or is no longer there,
+// takes its connections with it, for good, and leaves the others alone.
 func TestRealtimeKeyRevocation(t *testing.T) {
 	t.Parallel()
-	server := startServer(t, realtimeConfig())
-	var doomed []*rawConn
-	for _, format := range []string{"json", "msgpack"} {
-		byToken, _ := withJWT(t, format, "second", object{"x-ably-clientId": "ana"}).connect(t, server)
-		byKey, _ := upgrade{format: format}.withQuery("key", realtimeKeys["second"]).connect(t, server)
-		doomed = append(doomed, byToken, byKey)
-	}
-	spared, _ := withJWT(t, "json", "full", nil).connect(t, server)
-	config, err := os.ReadFile(server.config)
-	require.NoError(t, err)
 	_, secret, _ := strings.Cut(realtimeKeys["second"], ":")
-	changed := strings.Replace(string(config), "secret: "+secret, "secret: "+secret+", state: revoked", 1)
-	require.NotEqual(t, string(config), changed)
-	require.NoError(t, os.WriteFile(server.config, []byte(changed), 0o600))
-	server.signal(t, syscall.SIGHUP)
-	for i, c := range doomed {
-		t.Run(fmt.Sprint(i), func(t *testing.T) { c.requireFatal(t, 40131, 401) })
+	line := regexp.MustCompile(`(?m)^ *- \{id: second, .*\n`)
+	for name, c := range map[string]struct {
+		change func(config string) string
+		code   int
+	}{
+		"revoked":  {func(config string) string { return strings.Replace(config, secret, secret+", state: revoked", 1) }, 40131},
+		"disabled": {func(config string) string { return strings.Replace(config, secret, secret+", state: disabled", 1) }, 40130},
+		"removed":  {func(config string) string { return line.ReplaceAllString(config, "") }, 40130},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := startServer(t, realtimeConfig())
+			var doomed []*rawConn
+			for _, format := range []string{"json", "msgpack"} {
+				byToken, _ := withJWT(t, format, "second", object{"x-ably-clientId": "ana"}).connect(t, server)
+				byKey, _ := upgrade{format: format}.withQuery("key", realtimeKeys["second"]).connect(t, server)
+				doomed = append(doomed, byToken, byKey)
+			}
+			spared, _ := withJWT(t, "json", "full", nil).connect(t, server)
+			config, err := os.ReadFile(server.config)
+			require.NoError(t, err)
+			changed := c.change(string(config))
+			require.NotEqual(t, string(config), changed)
+			require.NoError(t, os.WriteFile(server.config, []byte(changed), 0o600))
+			server.signal(t, syscall.SIGHUP)
+			for _, conn := range doomed {
+				conn.requireFatal(t, c.code, 401)
+			}
+			require.Empty(t, spared.requireAlive(t))
+			server.stop(t)
+		})
 	}
-	require.Empty(t, spared.requireAlive(t))
-	server.stop(t)
 }
 
 // TestRealtimeExpiry shows that a token's end is the connection's, to the second,

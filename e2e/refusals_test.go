@@ -189,6 +189,25 @@ var reasonsElsewhere = map[string]string{
 	"internal":                    "a defect",
 	"seal_secret_missing":         "a mistake in embedding the engine: the command always has one",
 	"overloaded":                  "shedding",
+	"message_too_large":           messages,
+	"identified_client_required":  messages,
+	"limit_invalid":               "what a list is refused for, not a connection",
+	"frame_malformed":             frames,
+	"frame_too_large":             frames,
+	"operation_not_served":        frames,
+	"publish_outcome_unknown":     frames,
+	"publish_rate":                frames,
+	"presence_full":               frames,
+	"mode_not_requested":          frames,
+	"channel_not_attached":        frames,
+	"too_many_channels":           frames,
+	"reauthentication_refused":    frames,
+	"connection_key_unknown":      connections,
+	"client_type_unsigned":        connections,
+	"app_connections":             connections,
+	"token_connections":           connections,
+	"key_removed":                 connections,
+	"draining":                    connections,
 }
 
 // What other endpoints than /v1/admit refuse.
@@ -197,6 +216,8 @@ const (
 	messages     = "what a message is refused for, not a connection"
 	revokeTokens = "what a revocation is refused for, not a connection"
 	push         = "what a device or a subscription is refused for, not a connection"
+	frames       = "what a frame of a realtime connection is refused for"
+	connections  = "what a realtime connection is refused for, or ends with"
 	sandbox      = "what a request to make or delete an app is refused for"
 )
 

@@ -54,6 +54,9 @@ const (
 func newTokenCache(maxBytes, readBuffer int64) (*tokenCache, error) {
 	c := &tokenCache{seed: rand.Uint64() | 1, maxBytes: maxBytes}
 	release := func(e *cacheEntry) {
+		if e == nil {
+			return // ristretto has chosen a victim that it no longer held: it was released then
+		}
 		c.bytes.Add(-e.cost)
 		e.key.ledger.cachedBytes.Add(-e.cost)
 	}

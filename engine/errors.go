@@ -52,7 +52,7 @@ var (
 	ErrNothingGranted  = define(StepIntersection, "capability_empty", 40160, 401, "operation not permitted with provided capability", "the token's capability and its key's have nothing in common", "ask for resources and operations that the key has")
 
 	ErrEmbeddedMalformed = define(StepEmbedded, "embedded_malformed", 40144, 401, "invalid JWT format: x-ably-token is not a token", "x-ably-token is not a string with an Ably token, or header and claims carry different ones", "put the Ably token, as it was issued, into x-ably-token of the header or of the claims")
-	ErrOuterExpired      = define(StepEmbedded, "embedded_outer_expired", 40142, 401, "token expired", "exp of the JWT that carries the token has passed", "mint a new JWT")
+	ErrOuterExpired      = define(StepEmbedded, "embedded_outer_expired", 40142, 401, "token expired: exp of the outer JWT has passed", "exp of the JWT that carries the token has passed", "mint a new JWT")
 	ErrOuterLater        = define(StepOuterExpiry, "embedded_outer_later", 40144, 401, "invalid JWT format: exp is later than that of the embedded token", "the JWT that carries the token expires more than 5 s later than the token itself", "let the outer JWT expire when the inner token does, or earlier")
 
 	ErrForbidden = define(StepPeer, "forbidden", 40300, 403, "forbidden", "the key may not be presented from this origin or address", "present it from where its restrictions allow, or use a token")

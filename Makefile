@@ -7,12 +7,12 @@ SHELL      := /bin/bash
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 20s
-FUZZ     := FuzzToken FuzzClaims FuzzEmbedded FuzzSpelling FuzzCapability FuzzChannel
+FUZZ     := FuzzToken FuzzClaims FuzzEmbedded FuzzSpelling FuzzCapability FuzzChannel FuzzSequences
 # What is not a module of the root's own. Every one is tested by `make test`.
 MODULES  := e2e bench examples/embed examples/auth-server/go
 TOOL     := go tool -modfile=tools/go.mod
 
-.PHONY: help run build check test unit modules e2e slow faults fuzz bench ratios profile docs needs
+.PHONY: help run build check test unit modules e2e slow connections faults races fuzz bench ratios profile docs needs
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -43,16 +43,23 @@ e2e: needs build ## real clients and token libraries against the booted binary
 slow: needs build ## 10,000 slow connections against the booted server, while good clients lose nothing
 	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -v -run '^TestSlowConnections$$' .
 
+connections: needs build ## 10,000 idle realtime connections: memory of each, admissions a second, a stop with all of them open
+	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -v -run '^TestConnections$$' .
+
 fuzz: ## run every fuzz target for FUZZTIME (20s) each
 	@for f in $(FUZZ); do go test ./fuzz -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME); done
 	go test ./internal/config -run '^$$' -fuzz '^FuzzLoad$$' -fuzztime $(FUZZTIME)
 	go test ./server/realtime/frame -run '^$$' -fuzz '^FuzzFrame$$' -fuzztime $(FUZZTIME)
 	go test ./server/realtime/frame -run '^$$' -fuzz '^FuzzMsgpack$$' -fuzztime $(FUZZTIME)
+	go test ./server -run '^$$' -fuzz '^FuzzRevokeBody$$' -fuzztime $(FUZZTIME)
 	go test ./store/bolt -run '^$$' -fuzz '^FuzzStateFile$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x
 
 faults: needs build ## kills, damage and full disks under the store, the long runs
 	PORTCULLIS_STORE_LONG=1 go test -count=1 -timeout 30m -v ./store/...
 	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -v -run '^TestNothingAcknowledgedIsLostByAKill$$' .
+
+races: ## a million revocations that race with verdicts, without and with a margin, and 50,000 over HTTP, under the race detector
+	PORTCULLIS_LONG=1 go test -race -count=1 -timeout 2h -v -run '^TestNo(VerdictAfterRevokeAcceptsTheToken|RequestAfterTheAnswerIsAdmitted)$$' ./engine ./server
 
 bench: ## benchmarks of the engine and of capabilities, then side by side with the peers
 	go test -run '^$$' -bench . -benchmem ./engine ./capability

@@ -23,8 +23,8 @@ const (
 	ModeObjectPublish       Mode = 1 << 25
 
 	// DefaultModes are what is attached with when nothing is requested.
-	DefaultModes = ModePresence | ModePublish | ModeSubscribe | ModePresenceSubscribe | ModeAnnotationPublish
-	AllModes     = DefaultModes | ModeAnnotationSubscribe | ModeObjectSubscribe | ModeObjectPublish
+	DefaultModes = ModePresence | ModePublish | ModeSubscribe | ModePresenceSubscribe
+	AllModes     = DefaultModes | ModeAnnotationPublish | ModeAnnotationSubscribe | ModeObjectSubscribe | ModeObjectPublish
 )
 
 // grantedBy lists the operations of which any grants a mode.

@@ -37,24 +37,24 @@ func TestModesOfAnAttachment(t *testing.T) {
 		requested  admission.Mode
 		want       admission.Mode // none: 40160
 	}{
-		{`{"x":["*"]}`, none, presence | publishing | subscribe | presenceSubscribe | annotationPublish},
+		{`{"x":["*"]}`, none, presence | publishing | subscribe | presenceSubscribe}, // 983040, as a client without wishes gets
 		{`{"x":["*"]}`, admission.AllModes, presence | publishing | subscribe | presenceSubscribe | annotationPublish | annotationSubscribe | objectSubscribe | objectPublish},
 		{`{"x":["*"]}`, subscribe, subscribe},
 		{`{"x":["*"]}`, subscribe | 1<<5 | 1<<4 | 1, subscribe}, // other flags of ATTACH
-		{`{"x":["*"]}`, 1 << 5, presence | publishing | subscribe | presenceSubscribe | annotationPublish},
+		{`{"x":["*"]}`, 1 << 5, presence | publishing | subscribe | presenceSubscribe},
 		{`{"x":["subscribe"]}`, none, subscribe | presenceSubscribe},
 		{`{"x":["subscribe"]}`, admission.AllModes, subscribe | presenceSubscribe | objectSubscribe},
 		{`{"x":["subscribe"]}`, subscribe | publishing, subscribe},
 		{`{"x":["publish"]}`, none, publishing},
 		{`{"x":["presence"]}`, none, presence},
-		{`{"x":["annotation-publish"]}`, none, annotationPublish},
+		{`{"x":["annotation-publish"]}`, annotationPublish, annotationPublish},
 		{`{"x":["annotation-subscribe"]}`, annotationSubscribe, annotationSubscribe},
 		{`{"x":["object-subscribe"]}`, objectSubscribe, objectSubscribe},
 		{`{"x":["object-publish"]}`, objectPublish, objectPublish},
 		{`{"x":["publish"],"*":["subscribe"]}`, none, publishing | subscribe | presenceSubscribe},
 		// Not permitted.
 		{`{"x":["history","channel-metadata","stats"]}`, none, none},
-		{`{"x":["annotation-subscribe"]}`, none, none}, // not among the defaults
+		{`{"x":["annotation-subscribe","annotation-publish"]}`, none, none}, // not among the defaults
 		{`{"x":["object-publish"]}`, none, none},
 		{`{"x":["publish"]}`, subscribe, none},
 		{`{"y":["*"]}`, none, none},

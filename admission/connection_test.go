@@ -278,6 +278,24 @@ func TestBeginOwnsWhatItKeeps(t *testing.T) {
 	require.Equal(t, "host", claim)
 	_, err = s.Reauthenticate(w.jwt(token{clientID: "*"}, now), now)
 	require.NoError(t, err, "still pinned to ana")
+
+	// The same of a new token.
+	require.NoError(t, w.VerifyToken(g, w.mint(token{clientID: "ana", capability: `{"x":["*"]}`}), now))
+	_, err = s.Reauthenticate(g, now)
+	require.NoError(t, err)
+	require.NoError(t, w.VerifyToken(g, w.mint(token{clientID: "ben", capability: `{"y":["*"]}`}), now))
+	requireIdentity(t, ana, &s)
+	require.NoError(t, publish(&s, "x", now))
+	asked = []byte("ana")
+	_, err = s.Resume(g, admission.Peer{ClientID: asked}, now)
+	require.Equal(t, engine.ErrClientIDMismatch, err)
+	require.NoError(t, w.VerifyToken(g, w.mint(token{clientID: "*"}), now))
+	_, err = s.Resume(g, admission.Peer{ClientID: asked}, now)
+	require.NoError(t, err)
+	copy(asked, "eve")
+	requireIdentity(t, ana, &s)
+	_, err = s.Reauthenticate(w.jwt(token{clientID: "*"}, now), now)
+	require.NoError(t, err)
 }
 
 func TestAZeroSessionHasNoConnection(t *testing.T) {

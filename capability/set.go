@@ -205,6 +205,16 @@ func (s *Set) Names(resource string) bool {
 // Clone returns a copy that shares no memory with s.
 func (s *Set) Clone() *Set { return &Set{text: slices.Clone(s.text), rules: slices.Clone(s.rules)} }
 
+// Restrict returns what the Set grants of ops, in memory of its own.
+func (s *Set) Restrict(ops Op) *Set {
+	c := s.Clone()
+	for i := range c.rules {
+		c.rules[i].ops &= ops
+	}
+	c.rules = slices.DeleteFunc(c.rules, func(r rule) bool { return r.ops == 0 })
+	return c
+}
+
 // Ops returns what the Set grants on r, rule by rule. A [Matcher] answers the
 // same faster.
 func (s *Set) Ops(r Resource) Op {

@@ -263,6 +263,21 @@ func TestEverywhere(t *testing.T) {
 	}
 }
 
+func TestRestrict(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"a":["*"]}`: `{"a":["push-subscribe"]}`,
+		`{"a":["publish"],"b":["publish","push-subscribe"],"[*]*":["*"]}`: `{"[*]*":["push-subscribe"],"b":["push-subscribe"]}`,
+		`{"a":["push-admin"]}`: `{}`,
+		`{}`:                   `{}`,
+	} {
+		s, err := Parse([]byte(in))
+		require.NoError(t, err)
+		before := s.String()
+		require.Equal(t, want, s.Restrict(PushSubscribe).String(), in)
+		require.Equal(t, before, s.String(), "the Set stays as it is")
+	}
+}
+
 func TestTheZeroValuesGrantNothing(t *testing.T) {
 	var m *Matcher
 	require.Zero(t, m.Ops([]byte("a")))

@@ -33,6 +33,7 @@ type ablyClient struct {
 	Options  object `json:"options,omitempty"`
 	Literal  object `json:"literal,omitempty"`
 	Callback object `json:"callback,omitempty"`
+	Device   bool   `json:"device,omitempty"` // it is a device that receives push messages
 }
 
 // keyClient is a client with an API key.

@@ -6,7 +6,8 @@
 // Ably's error codes, RFC 7519 and the names that the program promises.
 //
 // The unmodified Ably SDK runs in Node.js: js/ably.mjs does what a test tells it and
-// reports what came of it. The servers under ../examples/auth-server are run too.
+// reports what came of it, and js/realtime.mjs plays scenes of several clients, each
+// behind a proxy that records its wire. The servers under ../examples/auth-server are run too.
 //
 // The Node libraries are installed from js/package-lock.json with `npm ci`, the
 // interpreters of samples/ by tools/install.sh; a test that needs them fails when

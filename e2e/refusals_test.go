@@ -70,6 +70,7 @@ func everyRefusal(t testing.TB) []anyRefusal {
 		{"no token", present("rubbish"), refusal{40005, 400, "malformed_token"}},
 		{"a token over 8 KiB", present(strings.Repeat(good, 8192/len(good)+1)), refusal{40005, 400, "token_too_long"}},
 		{"an opaque token", present(app + "." + parts[1]), refusal{40145, 401, "ably_token_invalid"}},
+		{"a device token", present("myapp.AQIA"), refusal{40145, 401, "token_kind"}},
 		{"an opaque token of another server", present(opaqueToken(app, "nobody")), refusal{40143, 401, "ably_token_unrecognized"}},
 		{"two clientIds", present(good).with("clientId", "a", "clientId", "b"), refusal{40000, 400, "ambiguous_credentials"}},
 		{"another scheme", request{}.withHeader("Authorization", "Negotiate "+good), refusal{40000, 400, "authorization_malformed"}},
@@ -174,6 +175,15 @@ var reasonsElsewhere = map[string]string{
 	"store_unavailable":           requestToken,
 	"message_malformed":           messages,
 	"connection_key_mismatch":     messages,
+	"device_token_invalid":        push,
+	"device_token_expired":        push,
+	"device_token_revoked":        push,
+	"device_token_stale":          push,
+	"device_token_foreign":        push,
+	"device_secret_wrong":         push,
+	"device_not_authenticated":    push,
+	"device_unknown":              push,
+	"push_limit":                  push,
 	"sandbox_refused":             sandbox,
 	"sandbox_full":                sandbox,
 	"internal":                    "a defect",
@@ -186,6 +196,7 @@ const (
 	requestToken = "what a TokenRequest is refused for, not a connection"
 	messages     = "what a message is refused for, not a connection"
 	revokeTokens = "what a revocation is refused for, not a connection"
+	push         = "what a device or a subscription is refused for, not a connection"
 	sandbox      = "what a request to make or delete an app is refused for"
 )
 

@@ -13,18 +13,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// signTokenRequest signs a TokenRequest as Ably's specification has it: six fields,
-// each followed by a line feed.
+// signTokenRequest signs a TokenRequest of now.
 func signTokenRequest(t testing.TB, key, secret, clientID, nonce string) (body string) {
 	t.Helper()
+	body, err := signedTokenRequest(key, secret, clientID, nonce)
+	require.NoError(t, err)
+	return body
+}
+
+// signedTokenRequest signs as Ably's specification has it: six fields, each followed
+// by a line feed.
+func signedTokenRequest(key, secret, clientID, nonce string) (string, error) {
 	now := time.Now().UnixMilli()
 	mac := hmac.New(sha256.New, []byte(secret))
 	fmt.Fprintf(mac, "%s\n\n\n%s\n%d\n%s\n", key, clientID, now, nonce)
 	text, err := json.Marshal(object{
 		"keyName": key, "clientId": clientID, "timestamp": now, "nonce": nonce, "mac": base64.StdEncoding.EncodeToString(mac.Sum(nil)),
 	})
-	require.NoError(t, err)
-	return string(text)
+	return string(text), err
 }
 
 // TestARestartForgetsNothing shows that with a store on disk tokens outlive the

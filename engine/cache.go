@@ -45,13 +45,13 @@ const (
 	// entryOverhead is what an entry takes beside its bytes: the entry, and
 	// ristretto's own item, map slot and policy record.
 	entryOverhead = 320
-	// readBuffer is how many reads ristretto collects before it looks at them. It
+	// readsCollected is how many reads ristretto collects before it looks at them. It
 	// allocates at every look; at its default of 64 that was 1,500 times in a
 	// million hits (TestWarmTokensAllocateNothing).
-	readBuffer = 1 << 16
+	readsCollected = 1 << 16
 )
 
-func newTokenCache(maxBytes int64) (*tokenCache, error) {
+func newTokenCache(maxBytes, readBuffer int64) (*tokenCache, error) {
 	c := &tokenCache{seed: rand.Uint64() | 1, maxBytes: maxBytes}
 	release := func(e *cacheEntry) {
 		c.bytes.Add(-e.cost)

@@ -216,6 +216,9 @@ func (e *explainer) detail(step Step) string {
 func (e *explainer) sealedDetail(step Step) string {
 	switch step {
 	case StepCredential:
+		if IsDeviceToken(e.token) {
+			return fmt.Sprintf("device token, %d bytes, %s", len(e.token), e.device())
+		}
 		return fmt.Sprintf("opaque token, %d bytes", len(e.token))
 	case StepKey:
 		return quote(e.s.header)
@@ -225,6 +228,22 @@ func (e *explainer) sealedDetail(step Step) string {
 		return fmt.Sprintf("issued %s, expires %s; no leeway", distance(e.g.issued, e.now), distance(e.g.expires, e.now))
 	}
 	return e.detail(step)
+}
+
+// device says what there is to know about a device token.
+func (e *explainer) device() string {
+	if !e.v.CanOpen() {
+		return "which only a server with its sealing secret can read"
+	}
+	var d DeviceGrant
+	if err := e.v.VerifyDeviceToken(&d, e.token, e.now); err != nil {
+		return "which is refused as such too: " + err.(*ErrorInfo).cause
+	}
+	clientID := "no clientId"
+	if id := d.Identity().ID; id != nil {
+		clientID = "clientId " + quote(id)
+	}
+	return fmt.Sprintf("good as such: device %s, %s, expires %s", quote(d.DeviceID()), clientID, distance(d.Expires(), e.now))
 }
 
 // segment decodes the nth segment of the token, nil when it cannot.

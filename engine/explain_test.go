@@ -40,6 +40,7 @@ func TestAnExplanationSaysWhatIsWrongAndNothingElse(t *testing.T) {
 		"a bad capability":     {token(header, `{`+times+`,"x-ably-capability":"{x"}`), StepCapability, []string{"operation"}, []string{"none claimed"}},
 		"milliseconds":         {token(header, `{"iat":1700000000,"exp":1700003600000}`), StepTime, []string{"milliseconds instead of seconds?"}, nil},
 		"another secret":       {append(token(header, `{`+times+`}`)[:100], make43('A')...), StepSignature, nil, []string{"HMAC-SHA256 over"}},
+		"a device token":       {[]byte("appId.AQIA"), StepCredential, []string{"is no credential to connect with", "device token, 10 bytes", "refused as such too"}, []string{"good"}},
 		"an opaque token":      {[]byte("appId.AAAA"), StepCredential, []string{"opaque token, 10 bytes"}, []string{"sealed by this server"}},
 	} {
 		step, says := failed(t, v.ExplainToken(c.token, testNow))

@@ -23,14 +23,15 @@ func NewIssuer() *Issuer { return &Issuer{} }
 // makes a Grant that grants anything, so only what was verified can be issued.
 // Every token is another one, even of one Grant.
 func (*Issuer) Issue(dst *TokenDetails, g *Grant) error {
-	switch {
-	case g.key == nil || !g.IsToken():
+	if g.key == nil || !g.IsToken() {
 		return ErrNothingGranted
-	case len(g.key.sealers) == 0:
+	}
+	sealer := g.key.sealers.newest(sealAccess)
+	if sealer == nil {
 		return ErrSealSecretMissing
 	}
 	dst.Capability = g.AppendCapability(dst.Capability[:0])
-	dst.Token = g.key.sealers[0].appendSealed(dst.Token[:0], &g.verified, dst.Capability)
+	dst.Token = sealer.appendAccess(dst.Token[:0], &g.verified, dst.Capability)
 	if len(dst.Token) > MaxTokenBytes {
 		dst.Token = dst.Token[:0]
 		return ErrTokenSize

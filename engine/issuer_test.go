@@ -217,7 +217,7 @@ func TestTheHolderOfAKeyCannotSeal(t *testing.T) {
 	k := testKey()
 	everything := &verified{key: &keyRecord{Key: k, whole: newEffective(everyChannel)}, kind: Identified, clientID: []byte("admin"), issued: testNow, expires: testNow + 3_600_000}
 
-	forge := func(s *sealer) []byte { return s.appendSealed(nil, everything, []byte(`{"*":["*"]}`)) }
+	forge := func(s *sealer) []byte { return s.appendAccess(nil, everything, []byte(`{"*":["*"]}`)) }
 	id := sealID(body[2:10])
 	guesses := map[string][]byte{}
 	for name, secret := range map[string]Secret{
@@ -225,12 +225,12 @@ func TestTheHolderOfAKeyCannotSeal(t *testing.T) {
 	} {
 		aead, err := SealSecret{secret}.sealKey(sealAccess, &k)
 		require.NoError(t, err)
-		guesses["derived from "+name] = forge(&sealer{id, aead})
+		guesses["derived from "+name] = forge(&sealer{id, sealAccess, aead})
 		raw := make([]byte, chacha20poly1305.KeySize)
 		copy(raw, secret)
 		direct, err := chacha20poly1305.NewX(raw)
 		require.NoError(t, err)
-		guesses[name+" itself"] = forge(&sealer{id, direct})
+		guesses[name+" itself"] = forge(&sealer{id, sealAccess, direct})
 	}
 	// Parts of genuine tokens put together anew.
 	other := issue(t, v, with("clientId", "admin-to-be"), testNow).Token

@@ -28,7 +28,7 @@ type keyRecord struct {
 	mac        *hs256.Key
 	secretHash [sha256.Size]byte
 	whole      *effective // the key's own capability
-	sealers    []sealer   // newest first
+	sealers    sealers
 	maxTTL     UnixMilli
 
 	// retired says that another record, or none, has taken this one's place:

@@ -71,7 +71,7 @@ func (g *Grant) Revocation(now UnixMilli) (appliesAt, issuedBefore UnixMilli, ok
 	}
 	revocations := g.key.ledger.revocations.Load()
 	each := func(f func(p revocationPair)) {
-		revocations.each(&g.verified, func(pairs []revocationPair) {
+		revocations.each(&g.verified, func(pairs revocationPairs) {
 			for _, p := range pairs {
 				if g.issued < p.issuedBefore {
 					f(p)

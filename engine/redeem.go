@@ -119,7 +119,7 @@ func (v *Verifier) examine(dst *Grant, s *scratch, r *TokenRequest, now UnixMill
 // issuable says whether the token that is granted can be issued. It must be known
 // before the nonce is spent.
 func issuable(g *verified) *ErrorInfo {
-	if len(g.key.sealers) == 0 {
+	if g.key.sealers.newest(sealAccess) == nil {
 		return ErrSealSecretMissing
 	}
 	room := sealedRoom(g.key, g.clientID)

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"hash/maphash"
 	"maps"
 	"slices"
+	"sort"
 )
 
 // RevocationTarget is what a revocation is aimed at.
@@ -25,12 +27,28 @@ type Revocation struct {
 	AppliesAt    UnixMilli
 }
 
+// revocationShards is how many maps hold the values of one kind of target. A
+// revocation copies one of them, and not what a key has gathered in an hour: at
+// the default rate that can be 390,000.
+const revocationShards = 1024
+
+// shardSeed keeps who chooses the values from putting all of them into one map.
+var shardSeed = maphash.MakeSeed()
+
 // revocationSet is one immutable snapshot of one key's revocations. Its address
 // is the key's revocation epoch: a verdict holds for the snapshot it was reached
 // with.
 type revocationSet struct {
-	pairs [revocationTargets]map[string][]revocationPair
+	targets [revocationTargets]*revocationIndex // nil where there is none
+	count   int
 }
+
+// revocationIndex finds the pairs of a value, in the map that its hash names.
+type revocationIndex [revocationShards]map[string]revocationPairs
+
+// revocationPairs are the pairs of one value, none of which dominates another,
+// the earliest issuedBefore first. So the earliest appliesAt is first too.
+type revocationPairs []revocationPair
 
 type revocationPair struct{ issuedBefore, appliesAt UnixMilli }
 
@@ -41,37 +59,10 @@ func (p revocationPair) dominates(q revocationPair) bool {
 	return p.issuedBefore >= q.issuedBefore && p.appliesAt <= q.appliesAt
 }
 
-// with returns a snapshot that holds all of rs as well, which is s itself where
-// that changes nothing. Of one target all pairs stay that no other dominates, so
-// the order in which they come does not matter and a later revocation with a
-// margin revives nothing.
-func (s *revocationSet) with(rs ...Revocation) *revocationSet {
-	next := s
-	var copied [revocationTargets]bool
-	for _, r := range rs {
-		kept, changed := join(next.pairs[r.Target][r.Value], revocationPair{r.IssuedBefore, r.AppliesAt})
-		if !changed {
-			continue
-		}
-		if next == s {
-			c := *s
-			next = &c
-		}
-		if !copied[r.Target] {
-			copied[r.Target] = true
-			next.pairs[r.Target] = maps.Clone(next.pairs[r.Target])
-			if next.pairs[r.Target] == nil {
-				next.pairs[r.Target] = make(map[string][]revocationPair)
-			}
-		}
-		next.pairs[r.Target][r.Value] = kept
-	}
-	return next
-}
-
-// join returns the pairs of one target with another one, in memory of their own.
-func join(pairs []revocationPair, added revocationPair) (kept []revocationPair, changed bool) {
-	kept = make([]revocationPair, 0, len(pairs)+1)
+// with returns the pairs with another one, in memory of their own, and whether
+// that changes anything.
+func (pairs revocationPairs) with(added revocationPair) (kept revocationPairs, changed bool) {
+	kept = make(revocationPairs, 0, len(pairs)+1)
 	for _, p := range pairs {
 		if p.dominates(added) {
 			return pairs, false
@@ -80,39 +71,111 @@ func join(pairs []revocationPair, added revocationPair) (kept []revocationPair, 
 			kept = append(kept, p)
 		}
 	}
-	return append(kept, added), true
+	return slices.Insert(kept, kept.refusing(added.issuedBefore), added), true
+}
+
+// without returns the pairs that do not come into force before that time.
+func (pairs revocationPairs) without(before UnixMilli) revocationPairs {
+	for len(pairs) > 0 && pairs[0].appliesAt < before {
+		pairs = pairs[1:]
+	}
+	return pairs
+}
+
+// refusing returns where the pairs begin that refuse a token issued then. The
+// first of them is the first to come into force.
+func (pairs revocationPairs) refusing(issued UnixMilli) int {
+	return sort.Search(len(pairs), func(i int) bool { return issued < pairs[i].issuedBefore })
+}
+
+// with returns a snapshot that holds all of rs as well, which is s itself where
+// that changes nothing. Of one target all pairs stay that no other dominates, so
+// the order in which they come does not matter and a later revocation with a
+// margin revives nothing.
+func (s *revocationSet) with(rs ...Revocation) *revocationSet {
+	e := revocationEdit{from: s, to: s}
+	for _, r := range rs {
+		pairs := e.to.targets[r.Target].of(r.Value)
+		if kept, changed := pairs.with(revocationPair{r.IssuedBefore, r.AppliesAt}); changed {
+			e.replace(r.Target, r.Value, pairs, kept)
+		}
+	}
+	return e.to
 }
 
 // without returns a snapshot without the pairs that came into force before that
 // time: no token is left that they could refuse.
 func (s *revocationSet) without(before UnixMilli) *revocationSet {
-	gone := func(p revocationPair) bool { return p.appliesAt < before }
-	next, empty := new(revocationSet), true
-	for target, values := range s.pairs {
-		next.pairs[target] = make(map[string][]revocationPair, len(values))
-		for value, pairs := range values {
-			if kept := slices.DeleteFunc(slices.Clone(pairs), gone); len(kept) > 0 {
-				next.pairs[target][value] = kept
-				empty = false
+	e := revocationEdit{from: s, to: s}
+	for target, index := range s.targets {
+		if index == nil {
+			continue
+		}
+		for _, values := range index {
+			for value, pairs := range values {
+				if kept := pairs.without(before); len(kept) < len(pairs) {
+					e.replace(RevocationTarget(target), value, pairs, kept)
+				}
 			}
 		}
 	}
-	switch {
-	case empty:
+	if e.to.count == 0 {
 		return noRevocations
-	case next.len() == s.len():
-		return s
 	}
-	return next
+	return e.to
 }
 
-func (s *revocationSet) len() (n int) {
-	for _, values := range s.pairs {
-		for _, pairs := range values {
-			n += len(pairs)
+// revocationEdit makes a new snapshot of an old one, and copies each part that
+// differs once.
+type revocationEdit struct {
+	from, to *revocationSet
+	copied   [revocationTargets][revocationShards]bool
+}
+
+// replace puts kept in the place of the pairs of one value.
+func (e *revocationEdit) replace(target RevocationTarget, value string, pairs, kept revocationPairs) {
+	if e.to == e.from {
+		next := *e.from
+		e.to = &next
+	}
+	index := e.to.targets[target]
+	if index == e.from.targets[target] {
+		next := new(revocationIndex)
+		if index != nil {
+			*next = *index
+		}
+		e.to.targets[target], index = next, next
+	}
+	shard := shardOf(value)
+	if !e.copied[target][shard] {
+		e.copied[target][shard] = true
+		index[shard] = maps.Clone(index[shard])
+		if index[shard] == nil {
+			index[shard] = make(map[string]revocationPairs)
 		}
 	}
-	return n
+	if index[shard][value] = kept; len(kept) == 0 {
+		delete(index[shard], value)
+	}
+	e.to.count += len(kept) - len(pairs)
+}
+
+func shardOf(value string) uint64 { return maphash.String(shardSeed, value) % revocationShards }
+
+// of returns the pairs of a value.
+func (x *revocationIndex) of(value string) revocationPairs {
+	if x == nil {
+		return nil
+	}
+	return x[shardOf(value)][value]
+}
+
+// ofBytes is of for a value in bytes. It does not allocate.
+func (x *revocationIndex) ofBytes(value []byte) revocationPairs {
+	if x == nil {
+		return nil
+	}
+	return x[maphash.Bytes(shardSeed, value)%revocationShards][string(value)]
 }
 
 // verdict is what a snapshot says of one token: revoked, or not before
@@ -121,15 +184,14 @@ func (s *revocationSet) verdict(g *verified, now UnixMilli) (revoked bool, pendi
 	if s == noRevocations {
 		return false, 0
 	}
-	check := func(pairs []revocationPair) {
-		for _, p := range pairs {
-			switch {
-			case g.issued >= p.issuedBefore:
-			case now >= p.appliesAt:
-				revoked = true
-			case pendingAt == 0 || p.appliesAt < pendingAt:
-				pendingAt = p.appliesAt
-			}
+	check := func(pairs revocationPairs) {
+		i := pairs.refusing(g.issued)
+		switch {
+		case i == len(pairs):
+		case now >= pairs[i].appliesAt:
+			revoked = true
+		case pendingAt == 0 || pairs[i].appliesAt < pendingAt:
+			pendingAt = pairs[i].appliesAt
 		}
 	}
 	s.each(g, check)
@@ -138,21 +200,32 @@ func (s *revocationSet) verdict(g *verified, now UnixMilli) (revoked bool, pendi
 
 // each calls f with the pairs of each target that matches the token, whenever
 // that was issued.
-func (s *revocationSet) each(g *verified, f func(pairs []revocationPair)) {
+func (s *revocationSet) each(g *verified, f func(pairs revocationPairs)) {
 	switch g.kind {
 	case Identified:
-		f(s.pairs[RevokeClientID][string(g.clientID)])
+		f(s.targets[RevokeClientID].ofBytes(g.clientID))
 	case Wildcard:
-		f(s.pairs[RevokeClientID]["*"])
+		f(s.targets[RevokeClientID].of("*"))
 	}
 	if g.hasRevocationKey {
-		f(s.pairs[RevokeRevocationKey][string(g.revocationKey)])
+		f(s.targets[RevokeRevocationKey].ofBytes(g.revocationKey))
 	}
-	if channels := s.pairs[RevokeChannel]; len(channels) > 0 {
+	if channels := s.targets[RevokeChannel]; channels != nil {
 		for _, rule := range g.effectiveSet().Rules() {
-			f(channels[rule.Resource])
+			f(channels.of(rule.Resource))
 		}
 	}
+}
+
+// refusesClient says whether a snapshot refuses a token by its clientId, whatever
+// else it refuses it by.
+func (s *revocationSet) refusesClient(g *verified, now UnixMilli) bool {
+	if g.kind != Identified {
+		return false
+	}
+	pairs := s.targets[RevokeClientID].ofBytes(g.clientID)
+	i := pairs.refusing(g.issued)
+	return i < len(pairs) && now >= pairs[i].appliesAt
 }
 
 // Revoke adds revocations to the key of that name. When it returns, no verdict of
@@ -185,7 +258,7 @@ func (v *Verifier) RevocationCount() (n int) {
 	v.keys.mu.Lock()
 	defer v.keys.mu.Unlock()
 	for _, l := range v.keys.ledgers {
-		n += l.revocations.Load().len()
+		n += l.revocations.Load().count
 	}
 	return n
 }

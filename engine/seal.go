@@ -40,7 +40,12 @@ func (s SealSecret) id() (id sealID) {
 type sealKind byte
 
 // The kinds of sealed strings.
-const sealAccess sealKind = 1 // an Ably token
+const (
+	sealAccess sealKind = 1 // an Ably token
+	sealDevice sealKind = 2 // a device token, see device.go
+
+	sealKinds = 3
+)
 
 const sealVersion = 1
 
@@ -57,24 +62,48 @@ func (s SealSecret) sealKey(kind sealKind, k *Key) (cipher.AEAD, error) {
 	return chacha20poly1305.NewX(key) // its nonces are long enough to be random
 }
 
-// sealer seals and opens the tokens of one API key under one sealing secret.
+// sealer seals and opens the strings of one kind, of one API key, under one sealing
+// secret.
 type sealer struct {
 	id   sealID
+	kind sealKind
 	aead cipher.AEAD
 }
 
+// sealers are the sealers of one API key, by kind, newest secret first.
+type sealers [sealKinds][]sealer
+
 // prepareSealers derives the sealers of a key, newest secret first.
-func prepareSealers(secrets []SealSecret, k *Key) ([]sealer, error) {
-	sealers := make([]sealer, len(secrets))
-	for i, s := range secrets {
+func prepareSealers(secrets []SealSecret, k *Key) (all sealers, err error) {
+	for _, s := range secrets {
 		if s.secret == "" {
-			return nil, errors.New("engine: an empty sealing secret")
+			return all, errors.New("engine: an empty sealing secret")
 		}
-		aead, err := s.sealKey(sealAccess, k)
-		if err != nil {
-			return nil, err
+		for kind := sealAccess; kind < sealKinds; kind++ {
+			aead, err := s.sealKey(kind, k)
+			if err != nil {
+				return all, err
+			}
+			all[kind] = append(all[kind], sealer{s.id(), kind, aead})
 		}
-		sealers[i] = sealer{s.id(), aead}
 	}
-	return sealers, nil
+	return all, nil
+}
+
+// newest returns the sealer that seals now, nil if there is none.
+func (all *sealers) newest(kind sealKind) *sealer {
+	if len(all[kind]) == 0 {
+		return nil
+	}
+	return &all[kind][0]
+}
+
+// of returns the sealer under the secret of that id, nil if there is none.
+func (all *sealers) of(kind sealKind, id sealID) *sealer {
+	for i := range all[kind] {
+		if all[kind][i].id == id {
+			return &all[kind][i]
+		}
+	}
+	return nil
 }

@@ -61,6 +61,8 @@ func TestUserClaims(t *testing.T) {
 		require.NoError(t, v.VerifyToken(&g, mintClaims(`"ably.channel.chat:one":"eve, whose claim is at the same place"`), testNow))
 		check(&fresh, "copied before")
 		check(&again, "copied from the cache")
+		require.NoError(t, v.VerifyToken(&g, token, testNow))
+		check(&g, "and again")
 		require.NoError(t, v.VerifyToken(&g, mint(t, TokenParams{}), testNow))
 		require.False(t, g.HasUserClaims(), "nothing stays of another token")
 		_, ok := g.UserClaim(channel("chat:one"))

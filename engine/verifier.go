@@ -107,7 +107,7 @@ func NewVerifier(o Options) (*Verifier, error) {
 		return nil, errors.New("engine: a cache of less than nothing")
 	case o.CacheBytes > 0:
 		var err error
-		if v.cache, err = newTokenCache(o.CacheBytes); err != nil {
+		if v.cache, err = newTokenCache(o.CacheBytes, readsCollected); err != nil {
 			return nil, err
 		}
 	}

@@ -9,6 +9,7 @@
 //	                 and a changed one that carries another grants no more than that
 //	FuzzCapability   parse, format, match and intersect obey their laws and the oracle
 //	FuzzChannel      a channel name is read as the oracle reads it
+//	FuzzSequences    through revocations, new keys and time, a cached verdict is that of no cache
 //
 // With the build tag planted, the environment variable PLANTED_DEFECT puts one
 // defect between a target and the engine; TestPlantedDefects holds that every

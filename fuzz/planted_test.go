@@ -26,6 +26,10 @@ var defects = map[string]string{
 	"losing-intersection":    "FuzzCapability",
 	"prefix-match":           "FuzzCapability",
 	"queues-attach":          "FuzzChannel",
+	"margin-without-end":     "FuzzSequences",
+	"unseen-revocation":      "FuzzSequences",
+	"yesterdays-key":         "FuzzSequences",
+	"eternal-hit":            "FuzzSequences",
 }
 
 // TestPlantedDefects runs each target against its planted defect for at most a

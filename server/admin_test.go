@@ -141,8 +141,21 @@ func TestExplainOverHTTP(t *testing.T) {
 	require.Contains(t, string(ask(map[string]any{"token": string(sample.Token), "channel": "chat:x", "op": "publish"}).body), `"admitted":true`)
 	require.Contains(t, string(ask(map[string]any{"token": string(sample.Token), "at": "1"}).body), `issued_in_future`)
 	require.Contains(t, string(ask(map[string]any{"key": "appId.keyId:wrong"}).body), `bad_secret`)
+
+	connection := "ws://127.0.0.1:8080/?v=6&format=json&heartbeats=true&access_token=" + string(sample.Token)
+	for query, want := range map[string]string{
+		"":                                   `"admitted":true`,
+		"&clientId=somebody-else":            `client_id_mismatch`,
+		"&clientType=server":                 `client_type_unsigned`,
+		"&access_token=a.b.c":                `ambiguous`,
+		"&accessToken=" + "another.one.here": `ambiguous`,
+	} {
+		require.Contains(t, string(ask(map[string]any{"url": connection + query}).body), want, query)
+	}
+	require.Contains(t, string(ask(map[string]any{"url": "ws://127.0.0.1:8080/?key=appId.keyId:wrong"}).body), `bad_secret`)
+	require.Contains(t, string(ask(map[string]any{"url": "ws://127.0.0.1:8080/"}).body), `no_credentials`)
 	for name, q := range map[string]map[string]any{
-		"nothing": {}, "both": {"token": "a.b.c", "key": "a.b:c"}, "misspelt": {"token": "a.b.c", "chanel": "x"}, "another type": {"token": 1}, "a time before time": {"token": "a.b.c", "at": "-1"}, "another time": {"token": "a.b.c", "at": 1}, "no address": {"token": "a.b.c", "ip": "x"},
+		"a URL and a token": {"url": connection, "token": "a.b.c"}, "nothing": {}, "both": {"token": "a.b.c", "key": "a.b:c"}, "misspelt": {"token": "a.b.c", "chanel": "x"}, "another type": {"token": 1}, "a time before time": {"token": "a.b.c", "at": "-1"}, "another time": {"token": "a.b.c", "at": 1}, "no address": {"token": "a.b.c", "ip": "x"},
 	} {
 		ask(q).requireRefused(t, 40001, 400, name)
 	}

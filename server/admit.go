@@ -21,6 +21,9 @@ type work struct {
 	issued     engine.Grant // what a TokenRequest is redeemed into
 	request    engine.TokenRequest
 	details    engine.TokenDetails
+	device     engine.DeviceGrant        // of a device token
+	deviceSays engine.DeviceTokenDetails // what a device token is issued into
+	header     []byte                    // a device token, decoded from its header
 	session    admission.Session
 	credential []byte // decoded from a header
 	clientID   []byte // decoded from a header

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"net/netip"
 	"strconv"
 
@@ -10,20 +11,21 @@ import (
 	"portcullis/admission"
 	"portcullis/capability"
 	"portcullis/engine"
+	"portcullis/server/realtime"
 )
 
 // explainRequest is the body of POST /v1/explain: a credential, and what to ask
 // of it. It is a body so that no log of URLs ever holds a token.
 type explainRequest struct {
-	Token, Key, ClientID, Channel, Op string
-	Origin, IP                        string // of the peer
-	At                                string // decimal milliseconds; none means now
+	Token, Key, URL, ClientID, Channel, Op string
+	Origin, IP                             string // of the peer
+	At                                     string // decimal milliseconds; none means now
 }
 
 // read reads the request, and refuses what it does not know.
 func (q *explainRequest) read(body []byte) (peer admission.Peer, at engine.UnixMilli, ok bool) {
 	ok = readStrings(body, map[string]*string{
-		"token": &q.Token, "key": &q.Key, "clientId": &q.ClientID, "channel": &q.Channel, "op": &q.Op,
+		"token": &q.Token, "key": &q.Key, "url": &q.URL, "clientId": &q.ClientID, "channel": &q.Channel, "op": &q.Op,
 		"origin": &q.Origin, "ip": &q.IP, "at": &q.At,
 	})
 	peer = admission.Peer{ClientID: []byte(q.ClientID), Origin: []byte(q.Origin)}
@@ -35,7 +37,40 @@ func (q *explainRequest) read(body []byte) (peer admission.Peer, at engine.UnixM
 	if q.At != "" && err == nil {
 		ms, err = strconv.ParseUint(q.At, 10, 53)
 	}
-	return peer, engine.UnixMilli(ms), ok && err == nil && (q.Token == "") != (q.Key == "")
+	given := 0
+	for _, credential := range []string{q.Token, q.Key, q.URL} {
+		if credential != "" {
+			given++
+		}
+	}
+	return peer, engine.UnixMilli(ms), ok && err == nil && given == 1
+}
+
+// readURL takes the credential, and what else says who connects, from the URL of a
+// realtime connection, as the request for one is read.
+func (q *explainRequest) readURL(peer *admission.Peer) error {
+	var ctx fasthttp.RequestCtx
+	if err := ctx.Request.URI().Parse(nil, []byte(q.URL)); err != nil {
+		return engine.ErrBadRequest
+	}
+	var err error
+	if peer.ClientType, err = readOpening(&ctx, new(realtime.Opening)); err != nil {
+		return err
+	}
+	asked, err := findClientID(&ctx, new([]byte))
+	if err != nil {
+		return err
+	}
+	if len(asked) > 0 {
+		peer.ClientID = bytes.Clone(asked)
+	}
+	c, err := findCredential(&ctx, new([]byte))
+	if c.isKey {
+		q.Key = string(c.text)
+	} else {
+		q.Token = string(c.text)
+	}
+	return err
 }
 
 // explain answers POST /v1/explain of the admin listener with every check of the
@@ -44,7 +79,7 @@ func (s *Server) explain(ctx *fasthttp.RequestCtx) {
 	var q explainRequest
 	peer, at, ok := q.read(ctx.Request.Body())
 	if !ok {
-		s.refuse(ctx, engine.ErrBody.WithDetail("want an object of strings: token or key, and clientId, channel, op, origin, ip, at (milliseconds)"))
+		s.refuse(ctx, engine.ErrBody.WithDetail("want an object of strings: token, key or url, and clientId, channel, op, origin, ip, at (milliseconds)"))
 		return
 	}
 	op := capability.ParseOp([]byte(q.Op))
@@ -56,10 +91,17 @@ func (s *Server) explain(ctx *fasthttp.RequestCtx) {
 	if at != 0 {
 		now = at
 	}
-	var x *engine.Explanation
-	if q.Key != "" {
+	x := new(engine.Explanation)
+	var err error
+	if q.URL != "" {
+		err = q.readURL(&peer)
+	}
+	switch {
+	case err != nil:
+		x.Add(s.infoOf(err).Step(), s.infoOf(err), "")
+	case q.Key != "":
 		x = s.verifier.ExplainKey([]byte(q.Key), now)
-	} else {
+	default:
 		x = s.verifier.ExplainToken([]byte(q.Token), now)
 	}
 	rules := admission.Explain(x, peer, []byte(q.Channel), op)

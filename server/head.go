@@ -101,13 +101,15 @@ const (
 	fieldTransferEncoding
 	fieldExpect
 	fieldClientID
+	fieldDeviceToken
+	fieldDeviceSecret
 	fieldOrigin
 	fieldHost
 	singleFields
 )
 
 var singleNames = [singleFields]string{
-	"authorization", "content-type", "content-length", "transfer-encoding", "expect", "x-ably-clientid", "origin", "host",
+	"authorization", "content-type", "content-length", "transfer-encoding", "expect", "x-ably-clientid", "x-ably-devicetoken", "x-ably-devicesecret", "origin", "host",
 }
 
 // checkFields checks the header block as it was sent (RFC 9112 §5, §6).

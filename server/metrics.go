@@ -36,10 +36,11 @@ const (
 	storeSpend storeOp = iota
 	storeApps
 	storeRevocations
+	storeDevices
 	storeOpCount
 )
 
-var storeOpNames = [storeOpCount]string{"spend", "apps", "revocations"}
+var storeOpNames = [storeOpCount]string{"spend", "apps", "revocations", "devices"}
 
 // metrics are the Server's numbers. Every label value is of a closed set and
 // every counter is made at start, so a decision costs no look-up by text.

@@ -40,6 +40,8 @@ const (
 	headerErrorCode    = "X-Ably-Errorcode"
 	headerErrorMessage = "X-Ably-Errormessage"
 	headerClientID     = "X-Ably-ClientId"
+	headerDeviceToken  = "X-Ably-DeviceToken"
+	headerDeviceSecret = "X-Ably-DeviceSecret"
 )
 
 // infoOf returns why a request is refused, nil when it is not. Every error that

@@ -81,25 +81,34 @@ func readMsgpackField(r *engine.TokenRequest, name, value []byte) (err error) {
 // maxRequestFields bounds the members of a msgpack request.
 const maxRequestFields = 64
 
+// maxInteger bounds the integers of a body, either way: up to there every number
+// of JSON, a float64 for most readers, is exact.
+const maxInteger = 1 << 53
+
+// isNumber says whether readDecimal may be asked for such a value.
+func isNumber(kind msgp.Type) bool {
+	return kind == msgp.IntType || kind == msgp.UintType || kind == msgp.Float32Type || kind == msgp.Float64Type
+}
+
 // readDecimal reads a msgpack number of any kind that stands for an integer, as
 // decimal text.
 func readDecimal(value []byte) ([]byte, error) {
 	switch msgp.NextType(value) {
 	case msgp.Float32Type, msgp.Float64Type:
 		f, _, err := msgp.ReadFloat64Bytes(value)
-		if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+		if err != nil || f != math.Trunc(f) || math.Abs(f) > maxInteger {
 			return nil, engine.ErrTokenRequest
 		}
 		return strconv.AppendInt(nil, int64(f), 10), nil
 	case msgp.UintType:
 		u, _, err := msgp.ReadUint64Bytes(value)
-		if err != nil || u > 1<<53 {
+		if err != nil || u > maxInteger {
 			return nil, engine.ErrTokenRequest
 		}
 		return strconv.AppendUint(nil, u, 10), nil
 	}
 	i, _, err := msgp.ReadInt64Bytes(value)
-	if err != nil {
+	if err != nil || i < -maxInteger || i > maxInteger {
 		return nil, engine.ErrTokenRequest
 	}
 	return strconv.AppendInt(nil, i, 10), nil

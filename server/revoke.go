@@ -65,11 +65,9 @@ func (s *Server) revoke(ctx *fasthttp.RequestCtx, w *work) error {
 	}
 	results, revocations := s.resolveTargets(r, appliesAt)
 	if len(revocations) > 0 {
-		within, cancel := context.WithTimeout(context.Background(), storeBudget)
-		defer cancel()
-		if err := s.options.Store.AppendRevocations(within, w.grant.KeyName(), revocations); err != nil {
-			// Refused here at once all the same; but what is not kept is not answered.
-			s.verifier.Revoke(w.grant.KeyName(), revocations...)
+		// Refused here at once; but what is not kept is not answered.
+		s.verifier.Revoke(w.grant.KeyName(), revocations...)
+		if err := s.keepRevocations(w.grant.KeyName(), revocations); err != nil {
 			s.metrics.storeErrors[storeRevocations].Inc()
 			s.log.Error("revocations not kept", "key", w.grant.KeyName(), "error", err)
 			return engine.ErrUnavailable
@@ -78,6 +76,20 @@ func (s *Server) revoke(ctx *fasthttp.RequestCtx, w *work) error {
 	}
 	s.writeRevocations(ctx, results)
 	return nil
+}
+
+// keepRevocations keeps revocations, and before them what they do to device tokens,
+// which live longer than a revocation is remembered: what is kept halfway refuses
+// too much and not too little.
+func (s *Server) keepRevocations(keyName string, revocations []engine.Revocation) error {
+	within, cancel := context.WithTimeout(context.Background(), 4*storeBudget) // a clientId may have many devices
+	defer cancel()
+	if err := s.devices.Revoke(within, keyName, revocations); err != nil {
+		return err
+	}
+	within, cancel = context.WithTimeout(context.Background(), storeBudget)
+	defer cancel()
+	return s.options.Store.AppendRevocations(within, keyName, revocations)
 }
 
 // forgetRevocations forgets what no token is left for, once a minute at most.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/tinylib/msgp/msgp"
 	"github.com/valyala/fasthttp"
@@ -53,11 +54,9 @@ func (r *revocationRequest) readJSON(body []byte) error {
 				r.targets = append(r.targets, string(e.Unescaped()))
 			}
 		case name == "issuedBefore" && v.Kind == jsonscan.Number:
-			ms, err := strconv.ParseInt(string(v.Text), 10, 64)
-			if err != nil {
-				return engine.ErrIssuedBefore
+			if err := r.readIssuedBefore(v.Text); err != nil {
+				return err
 			}
-			r.issuedBefore, r.hasIssuedBefore = engine.UnixMilli(ms), true
 		case name == "allowReauthMargin" && (v.Kind == jsonscan.True || v.Kind == jsonscan.False):
 			r.margin = v.Kind == jsonscan.True
 		default:
@@ -80,16 +79,14 @@ func (r *revocationRequest) readMsgpack(body []byte) error {
 			if err := r.readTargets(v); err != nil {
 				return err
 			}
-		case name == "issuedBefore":
+		case name == "issuedBefore" && isNumber(kind):
 			text, err := readDecimal(v)
+			if err == nil {
+				err = r.readIssuedBefore(text)
+			}
 			if err != nil {
 				return engine.ErrIssuedBefore
 			}
-			ms, err := strconv.ParseInt(string(text), 10, 64)
-			if err != nil {
-				return engine.ErrIssuedBefore
-			}
-			r.issuedBefore, r.hasIssuedBefore = engine.UnixMilli(ms), true
 		case name == "allowReauthMargin" && kind == msgp.BoolType:
 			r.margin, _, _ = msgp.ReadBoolBytes(v) // its type has been looked at
 		default:
@@ -102,12 +99,22 @@ func (r *revocationRequest) readMsgpack(body []byte) error {
 	return nil
 }
 
+// readIssuedBefore reads a number that is spelt as an integer.
+func (r *revocationRequest) readIssuedBefore(text []byte) error {
+	ms, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || ms < -maxInteger || ms > maxInteger {
+		return engine.ErrIssuedBefore
+	}
+	r.issuedBefore, r.hasIssuedBefore = engine.UnixMilli(ms), true
+	return nil
+}
+
 func (r *revocationRequest) readTargets(value []byte) error {
 	var e msgpackscan.Elements
 	e.Reset(value)
 	for v, ok := e.Next(); ok; v, ok = e.Next() {
 		target, _, err := msgp.ReadStringBytes(v)
-		if err != nil || len(r.targets) > maxRevocationTargets {
+		if err != nil || !utf8.ValidString(target) || len(r.targets) == maxRevocationTargets {
 			return errRevocation
 		}
 		r.targets = append(r.targets, target)

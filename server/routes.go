@@ -35,14 +35,24 @@ var routes = map[string]*route{
 	"/channels/{}/presence":         {methods: []string{fasthttp.MethodGet}, handle: (*Server).presence, cors: true},
 	"/channels/{}/presence/history": {methods: []string{fasthttp.MethodGet}, handle: (*Server).presenceHistory, cors: true},
 	"/channels/{}/history":          {methods: []string{fasthttp.MethodGet}, handle: (*Server).messages, cors: true},
-	"/apps":                         {methods: []string{fasthttp.MethodPost}, handle: (*Server).createApp, cors: true},
-	"/apps/{}":                      {methods: []string{fasthttp.MethodDelete}, handle: (*Server).deleteApp, cors: true},
-	"/livez":                        {methods: []string{fasthttp.MethodGet}, handle: (*Server).live},
-	"/readyz":                       {methods: []string{fasthttp.MethodGet}, handle: (*Server).ready},
+	"/push/deviceRegistrations": {
+		methods: []string{fasthttp.MethodPost, fasthttp.MethodGet, fasthttp.MethodDelete}, handle: (*Server).deviceRegistrations, cors: true,
+	},
+	"/push/deviceRegistrations/{}": {
+		methods: []string{fasthttp.MethodGet, fasthttp.MethodPut, fasthttp.MethodPatch, fasthttp.MethodDelete}, handle: (*Server).deviceRegistration, cors: true,
+	},
+	"/push/channelSubscriptions": {
+		methods: []string{fasthttp.MethodPost, fasthttp.MethodGet, fasthttp.MethodDelete}, handle: (*Server).channelSubscriptions, cors: true,
+	},
+	"/push/channels": {methods: []string{fasthttp.MethodGet}, handle: (*Server).pushChannels, cors: true},
+	"/apps":          {methods: []string{fasthttp.MethodPost}, handle: (*Server).createApp, cors: true},
+	"/apps/{}":       {methods: []string{fasthttp.MethodDelete}, handle: (*Server).deleteApp, cors: true},
+	"/livez":         {methods: []string{fasthttp.MethodGet}, handle: (*Server).live},
+	"/readyz":        {methods: []string{fasthttp.MethodGet}, handle: (*Server).ready},
 }
 
 // parameterised are the words after which a parameter follows.
-var parameterised = []string{"/channels/", "/keys/", "/apps/"}
+var parameterised = []string{"/channels/", "/keys/", "/apps/", "/push/deviceRegistrations/"}
 
 // parameterOf returns where in path the parameter stands; from == to when there
 // is none.

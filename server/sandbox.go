@@ -29,6 +29,7 @@ type sandbox struct {
 	verifier *engine.Verifier
 	store    store.Store
 	log      *slog.Logger
+	leaving  func(ctx context.Context, id string) error // forgets what an app leaves behind; may be nil
 
 	mu         sync.Mutex
 	making     int // apps that are being kept just now
@@ -218,7 +219,7 @@ func (b *sandbox) reserve(ctx context.Context, now engine.UnixMilli) error {
 		return errSandboxFull
 	}
 	for _, id := range expired {
-		if err := b.store.Delete(ctx, store.Apps, id); err != nil {
+		if err := b.forget(ctx, id); err != nil {
 			b.unreserve()
 			return err
 		}
@@ -232,8 +233,14 @@ func (b *sandbox) unreserve() {
 	b.mu.Unlock()
 }
 
-// forget deletes an app; its keys are unknown when it returns.
+// forget deletes an app, after what it leaves behind; its keys are unknown when it
+// returns.
 func (b *sandbox) forget(ctx context.Context, id string) error {
+	if b.leaving != nil {
+		if err := b.leaving(ctx, id); err != nil {
+			return err
+		}
+	}
 	return b.store.Delete(ctx, store.Apps, id)
 }
 

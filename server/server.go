@@ -20,6 +20,7 @@ import (
 	"portcullis/admission/registry"
 	"portcullis/engine"
 	"portcullis/fanout"
+	"portcullis/push"
 	"portcullis/server/realtime"
 	"portcullis/store"
 )
@@ -52,7 +53,7 @@ type Options struct {
 	// RevocationsPerMinute is how often an app may revoke tokens; 0 means no limit.
 	RevocationsPerMinute int
 	RefusalLimit         int           // refusals of one token in ten seconds before it is told to stop; 0 means admission.DefaultRefusalLimit, less than 0 no limit
-	Store                store.Store   // nonces and sandbox apps; nil means that no token can be requested
+	Store                store.Store   // nonces, sandbox apps and devices; nil means that no token can be requested
 	Sandbox              bool          // POST /apps and DELETE /apps/{id}
 	SandboxToken         engine.Secret // what POST /apps must bear; "" means nothing
 	Reload               func() error  // what POST /-/reload does; nil means there is no such endpoint
@@ -85,6 +86,7 @@ type Server struct {
 	issuer   *engine.Issuer
 	sandbox  *sandbox
 	hub      *realtime.Hub
+	devices  *push.Registry // nil without a store
 	bodies   bodyBudget
 
 	namespaces atomic.Pointer[map[string]*admission.Namespaces] // by app
@@ -113,6 +115,10 @@ func New(o Options) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.sandbox = newSandbox(o.Verifier, o.Store, s.log)
+	if o.Store != nil {
+		s.devices = push.New(o.Store, s.log)
+		s.sandbox.leaving = s.devices.ForgetApp
+	}
 	s.metrics = newMetrics(o.Version, o.Verifier, o.Store)
 	s.hub = realtime.New(realtime.Options{
 		Verify: s.verifyToken, Fanout: o.Fanout, Now: s.now, Log: s.log, Metrics: s.metrics.registry,
@@ -185,6 +191,14 @@ func (s *Server) LoadSandbox() error {
 		return nil // keys that were made while there was a sandbox are none without it
 	}
 	return s.sandbox.load()
+}
+
+// LoadDevices takes in the push registrations that the store has kept.
+func (s *Server) LoadDevices() error {
+	if s.devices == nil {
+		return nil
+	}
+	return s.devices.Load()
 }
 
 // Apply makes settings the present ones, from the next request on.

@@ -40,6 +40,7 @@ func newTokenSite(t *testing.T, o server.Options) *site {
 	require.NoError(t, err)
 	require.NoError(t, s.Configure(keys, engine.TokenRules{}, []engine.SealSecret{seal}))
 	require.NoError(t, s.LoadSandbox())
+	require.NoError(t, s.LoadDevices())
 	return s
 }
 

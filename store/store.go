@@ -1,5 +1,5 @@
 // Package store declares what Portcullis keeps: nonces that are spent,
-// revocations, and records such as sandbox apps and sealing secrets.
+// revocations, and records such as sandbox apps, sealing secrets and devices.
 //
 // Implementations are in packages below this one; storetest holds them all to
 // the same suite. A verdict on a token never asks a store: what verdicts need is
@@ -56,10 +56,11 @@ type Bucket string
 const (
 	Apps        Bucket = "apps"         // sandbox apps, by app id
 	SealSecrets Bucket = "seal_secrets" // what issued tokens are sealed with, by secret id
+	Devices     Bucket = "devices"      // registrations and subscriptions for push messages; package push names them
 )
 
 // Buckets are all the buckets.
-var Buckets = []Bucket{Apps, SealSecrets}
+var Buckets = []Bucket{Apps, SealSecrets, Devices}
 
 // Limits on records and revocations.
 const (

@@ -140,7 +140,7 @@ func serve(ctx context.Context, o service) error {
 		AdminToken: o.adminToken, Reload: o.reload,
 		LoopbackOnly: config.IsLoopback(o.listen), AdminLoopbackOnly: config.IsLoopback(o.adminListen),
 	})
-	if err := errors.Join(s.Configure(o.options.Keys, o.options.Tokens, sealOr(o.options.Seal, stored)), s.LoadSandbox(), s.LoadRevocations()); err != nil {
+	if err := errors.Join(s.Configure(o.options.Keys, o.options.Tokens, sealOr(o.options.Seal, stored)), s.LoadSandbox(), s.LoadRevocations(), s.LoadDevices()); err != nil {
 		return fail(exitConfig, err)
 	}
 	if o.created != nil {

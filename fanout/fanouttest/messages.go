@@ -3,7 +3,6 @@ package fanouttest
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"github.com/stretchr/testify/require"
 
@@ -102,40 +101,4 @@ func contextOver(s *suite) {
 	require.Empty(s, s.fanout.Members(room))
 	s.publish(message(room, "next"))
 	s.sees(sub, "next")
-}
-
-// oneOrder has several publish at once. Every subscriber sees every event, all in one
-// order, in which each publisher's own are in order and serials increase.
-func oneOrder(s *suite) {
-	const publishers, each, subscribers = 4, 200, 5
-	subs := make([]*subscriber, subscribers)
-	for i := range subs {
-		subs[i] = s.subscribe(room, publishers*each)
-	}
-	var group sync.WaitGroup
-	for p := range publishers {
-		group.Go(func() {
-			for i := range each {
-				e := &fanout.Event{Channel: room, ConnectionID: fmt.Sprint(p), Timestamp: int64(i), Items: []fanout.Item{{Name: "n"}}}
-				if err := s.fanout.Publish(context.Background(), e); err != nil {
-					s.Error(err)
-				}
-			}
-		})
-	}
-	group.Wait()
-	var order []string
-	for n, sub := range subs {
-		next, last := make(map[string]int64), ""
-		for i := range publishers * each {
-			e := s.next(sub)
-			require.Equal(s, next[e.ConnectionID], e.Timestamp, "the publisher's own order")
-			next[e.ConnectionID]++
-			require.Greater(s, e.Serial, last)
-			if last = e.Serial; n == 0 {
-				order = append(order, last)
-			}
-			require.Equal(s, order[i], e.Serial, "the order of all others")
-		}
-	}
 }

@@ -3,8 +3,6 @@ package fanouttest
 import (
 	"context"
 	"fmt"
-	"sync"
-	"sync/atomic"
 
 	"github.com/stretchr/testify/require"
 
@@ -48,8 +46,8 @@ func membersComeAndGo(s *suite) {
 func memberKeys(s *suite) {
 	s.present(presence(
 		says(fanout.Enter, "c1", "alice", "1"), says(fanout.Enter, "c2", "alice", "2"), says(fanout.Enter, "c1", "bob", "3"),
-		says(fanout.Enter, "a:b", "c", "4"), says(fanout.Enter, "a", "b:c", "5")))
-	want := map[string]string{"c1 alice": "1", "c2 alice": "2", "c1 bob": "3", "a:b c": "4", "a b:c": "5"}
+		says(fanout.Enter, "a:b", "c", "4"), says(fanout.Enter, "a", "b:c", "5"), says(fanout.Enter, "ab", "c", "6"), says(fanout.Enter, "a", "bc", "7")))
+	want := map[string]string{"c1 alice": "1", "c2 alice": "2", "c1 bob": "3", "a:b c": "4", "a b:c": "5", "ab c": "6", "a bc": "7"}
 	require.Equal(s, want, words(s.fanout.Members(room)))
 	for len(want) > 0 {
 		for _, i := range s.fanout.Members(room)[:1] {
@@ -150,108 +148,4 @@ func memberBytesLimit(s *suite) {
 	s.present(presence(says(fanout.Leave, "c", "another", "")))
 	require.NoError(s, enter("another", large))
 	require.Len(s, s.fanout.Members(room), n+1)
-}
-
-// snapshots subscribes while members come and go. Each subscription's snapshot with
-// the events that follow is, after the last event, who is there.
-func snapshots(s *suite) {
-	const clients, rounds, subscribers = 4, 150, 30
-	var group, ready sync.WaitGroup
-	ready.Add(1)
-	for c := range clients {
-		group.Go(func() {
-			ready.Wait()
-			for i := range rounds {
-				action := fanout.Enter
-				if i%3 == 2 {
-					action = fanout.Leave
-				}
-				e := presence(says(action, "c", fmt.Sprint(c), fmt.Sprint(i)))
-				if err := s.fanout.Present(context.Background(), e); err != nil {
-					s.Error(err)
-				}
-			}
-		})
-	}
-	subs := make([]*subscriber, subscribers)
-	for i := range subs {
-		group.Go(func() {
-			ready.Wait()
-			subs[i] = s.subscribe(room, clients*rounds+1)
-		})
-	}
-	ready.Done()
-	group.Wait()
-	s.publish(message(room, "end"))
-	want := words(s.fanout.Members(room))
-	for _, sub := range subs {
-		there := words(sub.Members)
-		for e := s.next(sub); e.ID != "end"; e = s.next(sub) {
-			for _, i := range e.Items {
-				key, word := i.ConnectionID+" "+i.ClientID, string(i.Data.Bytes)
-				if i.Action == fanout.Leave {
-					require.Contains(s, there, key, "one that left had been there")
-					delete(there, key)
-					continue
-				}
-				require.NotEqual(s, word, there[key], "in the snapshot and an event as well")
-				there[key] = word
-			}
-		}
-		require.Equal(s, want, there)
-	}
-}
-
-// allAtOnce is for the race detector: subscriptions begin and end while channels come
-// into being and are forgotten, and nobody misses what was published in its time.
-func allAtOnce(s *suite) {
-	const workers, each = 6, 150
-	channels := []fanout.Channel{room, {App: "app", Resource: "b"}}
-	var group sync.WaitGroup
-	var missed atomic.Int64
-	for w := range workers {
-		group.Go(func() {
-			for i := range each {
-				c := channels[(w+i)%len(channels)]
-				id := fmt.Sprint(w, " ", i)
-				got := make(chan struct{}, 1)
-				sub, err := s.fanout.Subscribe(c, func(e *fanout.Event) {
-					if e.ID == id {
-						got <- struct{}{}
-					}
-				})
-				if err != nil {
-					s.Error(err)
-					return
-				}
-				member := says(fanout.Enter, fmt.Sprint(w), "alice", "")
-				leave := member
-				leave.Action = fanout.Leave
-				for _, run := range []func() error{
-					func() error { return s.fanout.Publish(context.Background(), message(c, id)) },
-					func() error {
-						return s.fanout.Present(context.Background(), &fanout.Event{Channel: c, Kind: fanout.Presence, Items: []fanout.Item{member}})
-					},
-					func() error {
-						return s.fanout.Present(context.Background(), &fanout.Event{Channel: c, Kind: fanout.Presence, Items: []fanout.Item{leave}})
-					},
-				} {
-					if err := run(); err != nil {
-						s.Error(err)
-					}
-				}
-				s.fanout.Members(c)
-				<-got
-				sub.Cancel()
-				if len(got) > 0 {
-					missed.Add(1)
-				}
-			}
-		})
-	}
-	group.Wait()
-	require.Zero(s, missed.Load(), "delivered twice")
-	for _, c := range channels {
-		require.Empty(s, s.fanout.Members(c))
-	}
 }

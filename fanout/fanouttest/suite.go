@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t testing.TB) fanout.Fanout) {
 		{"a context that is over does nothing", contextOver},
 		{"all subscribers see one order, and everything", oneOrder},
 		{"a snapshot and what follows it are the whole", snapshots},
+		{"who subscribes as the last one leaves is heard", lastOneOut},
 		{"all at once", allAtOnce},
 	}
 	for _, test := range tests {

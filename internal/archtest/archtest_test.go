@@ -44,8 +44,9 @@ var mayImport = map[string][]string{
 	"fanout/fanouttest":     {"fanout"},
 	"fanout/memory":         {"fanout"},
 	"server/realtime/frame": {"engine", "fanout", "internal/jsonscan", "internal/msgpackscan"},
+	"push":                  {"engine", "capability", "store", "internal/jsonscan"},
 	"server/realtime":       {"admission", "admission/registry", "engine", "capability", "fanout", "server/realtime/frame"},
-	"server":                {"admission", "admission/registry", "engine", "capability", "store", "fanout", "server/realtime", "server/realtime/frame", "internal/jsonscan", "internal/msgpackscan"},
+	"server":                {"admission", "admission/registry", "engine", "capability", "push", "store", "fanout", "server/realtime", "server/realtime/frame", "internal/jsonscan", "internal/msgpackscan"},
 	"fuzz":                  {"engine", "capability"},
 	"cmd/portcullis":        {"store", "store/memory", "store/bolt", "fanout/memory", "internal/nearest", "server", "admission", "engine", "capability", "internal/config", "internal/base64url", "internal/vectors"},
 }

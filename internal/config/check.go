@@ -260,6 +260,10 @@ func (c *checker) tokens() {
 			c.warn(path, "shorter than %v: tokens with the usual lifetime of an hour are refused", shortLife)
 		}
 	}
+	if t.RevocableMaxTTL > engine.DefaultRevocableMaxTTL {
+		// A revocation is forgotten when no token is left that it refuses.
+		c.wrong("tokens.revocable_max_ttl", "longer than an hour: revocations are not kept for longer, so a token would outlive its own")
+	}
 	if t.RevocableMaxTTL > t.MaxTTL && !c.At("tokens.revocable_max_ttl").IsDefault() {
 		c.warn("tokens.revocable_max_ttl", "longer than tokens.max_ttl, which holds for every token")
 	}

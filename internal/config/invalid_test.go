@@ -98,6 +98,7 @@ func TestEveryFaultHasItsPlace(t *testing.T) {
 		"duration in days":   {app(secretLine) + "tokens:\n  revocable_max_ttl: 1d\n", []string{`c.yaml:7:22: tokens.revocable_max_ttl: "1d" is not a duration such as 90s, 15m or 24h`}},
 		"no duration":        {app(secretLine) + "tokens: {max_ttl: 0s}\n", []string{"c.yaml:6:19: tokens.max_ttl: shorter than a second"}},
 		"duration too short": {app(secretLine) + "tokens: {max_ttl: 999us}\n", []string{"c.yaml:6:19: tokens.max_ttl: shorter than a second"}},
+		"a life too long":    {app(secretLine) + "tokens: {revocable_max_ttl: 1h0m1s}\n", []string{"c.yaml:6:29: tokens.revocable_max_ttl: longer than an hour: revocations are not kept for longer, so a token would outlive its own"}},
 		"negative duration":  {app(secretLine) + "tokens: {revocable_max_ttl: -1h}\n", []string{"c.yaml:6:29: tokens.revocable_max_ttl: shorter than a second"}},
 		"amount of memory":   {app(secretLine) + "cache: {max_bytes: 256MB}\n", []string{`c.yaml:6:20: cache.max_bytes: "256MB" is not an amount of memory such as 256MiB`}},
 		"too much memory":    {app(secretLine) + "cache: {max_bytes: 9223372036854775807KiB}\n", []string{`c.yaml:6:20: cache.max_bytes: "9223372036854775807KiB" is not an amount of memory such as 256MiB`}},

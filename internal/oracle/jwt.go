@@ -31,7 +31,7 @@ func verifyPlain(keys []Key, token string, now int64) Verdict {
 	case 1:
 		return refuse("malformed_token")
 	case 2:
-		return refuse("ably_token_invalid") // the shape of a token that this server issues
+		return verifyOpaque(segments[0], segments[1])
 	case 3, jweSegments:
 	default:
 		return refuse("jwt_segments")
@@ -66,6 +66,17 @@ func verifyPlain(keys []Key, token string, now int64) Verdict {
 		}
 	}
 	return verifyClaims(key, segments[1], now)
+}
+
+// verifyOpaque judges a token of the shape that this server issues. Without a sealing
+// secret none of them is good; of one the first two bytes say that it is a device
+// token, which is no credential.
+func verifyOpaque(app, body string) Verdict {
+	text, reason := decodeSegment(body)
+	if app != "" && reason == "" && strings.HasPrefix(string(text), "\x01\x02") {
+		return refuse("token_kind")
+	}
+	return refuse("ably_token_invalid")
 }
 
 // parseHeader decodes the JOSE header (RFC 7515 §4).

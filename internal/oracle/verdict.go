@@ -58,6 +58,7 @@ func Codes() map[string]Code {
 		"malformed_token":    {40005, 400},
 		"token_too_long":     {40005, 400},
 		"ably_token_invalid": {40145, 401},
+		"token_kind":         {40145, 401},
 
 		"jwt_segments":         {40144, 401},
 		"base64_padding":       {40144, 401},

@@ -170,12 +170,11 @@ func (c *connection) adopt(g *engine.Grant) ([]*admission.Attachment, error) {
 	return lost, nil
 }
 
-// reauthError is what a client is told whose new token was refused. A code that
-// makes SDKs fetch another one would keep them fetching, so only that a token has
-// ended is told as it is.
+// reauthError is what a client is told whose new token was refused: 40101, for a
+// code that makes SDKs fetch another one would keep them fetching, unless the
+// token has only ended, or the fault is not the token's.
 func reauthError(info *engine.ErrorInfo) *engine.ErrorInfo {
-	switch {
-	case info.Code == 40141, info.Code == 40142, info.Code < 40140, info.Code > 40149:
+	if info.Code == 40141 || info.Code == 40142 || passes(info) {
 		return info
 	}
 	return engine.ErrReauthentication

@@ -57,7 +57,7 @@ func sample(t testing.TB) []byte {
 			c.remove = []state.Entry{{KeyName: "app.gone", Revocation: sampleRevocation(i/10 - 1)}}
 		}
 		if k := i / 10; k < sampleApps {
-			c.records = []state.Change{{Bucket: store.Apps, Name: fmt.Sprint("app", k), Value: sampleApp(k)}, {Bucket: store.SealSecrets, Name: "newest", Value: []byte{byte(k)}}}
+			c.records = []state.Change{{Bucket: store.Apps, Name: fmt.Sprint("app", k), Value: sampleApp(k)}, {Bucket: store.SealSecrets, Name: "newest", Value: []byte{byte(k)}}, {Bucket: store.Devices, Name: fmt.Sprint("device", k), Value: []byte("{}")}}
 		}
 		require.NoError(t, f.write(&c, false))
 	}
@@ -102,7 +102,7 @@ func TestPagesAreReadAsBoltReadsThem(t *testing.T) {
 				return nil
 			})
 		}
-		for _, name := range []string{"revocations", "apps", "seal_secrets"} {
+		for _, name := range []string{"revocations", "apps", "seal_secrets", "devices"} {
 			require.NoError(t, sum(name, tx.Bucket([]byte(name))))
 		}
 		nonces := tx.Bucket(bucketNonces)
@@ -111,6 +111,7 @@ func TestPagesAreReadAsBoltReadsThem(t *testing.T) {
 	require.Equal(t, totals, c.totals)
 	require.EqualValues(t, sampleApps, totals["apps"].count)
 	require.EqualValues(t, 1, totals["seal_secrets"].count)
+	require.EqualValues(t, sampleApps, totals["devices"].count)
 }
 
 // survey opens a state file that may be damaged and says what came of it.
@@ -150,6 +151,11 @@ func survey(t testing.TB, data []byte, what string) (floor bool) {
 		require.True(t, bytes.Equal(sampleApp(i), value), "%s: %s", what, name)
 		apps++
 	}))
+	devices := 0
+	require.NoError(t, s.Watch(store.Devices, func(name string, value []byte) {
+		require.Equal(t, "{}", string(value), "%s: %s", what, name)
+		devices++
+	}))
 	right := make(map[state.Entry]bool)
 	for i := range sampleRevocations {
 		right[state.Entry{KeyName: "app.key", Revocation: sampleRevocation(i)}] = true
@@ -164,7 +170,7 @@ func survey(t testing.TB, data []byte, what string) (floor bool) {
 	}))
 	if !floor {
 		require.Empty(t, aside, what)
-		require.Equal(t, sampleApps, apps, "%s: a file that is used has everything", what)
+		require.Equal(t, [2]int{sampleApps, sampleApps}, [2]int{apps, devices}, "%s: a file that is used has everything", what)
 		require.Equal(t, sampleRevocations+1, revocations, what)
 		require.Equal(t, sampleNonces, s.Status().Nonces, what)
 	}

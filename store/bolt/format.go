@@ -14,7 +14,8 @@ import (
 
 // The file: a bucket "state" with one record; "nonces" with a bucket for each
 // minute, whose records are what one transaction spent; "revocations"; a bucket
-// for each of store.Buckets; and "totals", what the others must add up to.
+// for each of store.Buckets, where one that holds nothing may be missing; and
+// "totals", what the others must add up to.
 // Numbers are big-endian.
 const formatVersion = 1
 

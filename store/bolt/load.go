@@ -67,6 +67,8 @@ type loader struct {
 
 const groupNonces = "nonces"
 
+var errMissing = errors.New("missing")
+
 func (l *loader) read(p *pages) {
 	l.totals, l.found, l.failed = make(map[string]total), make(map[string]total), make(map[string]error)
 	read := map[string]func(*pages, []byte) error{
@@ -79,7 +81,7 @@ func (l *loader) read(p *pages) {
 		read[string(b)] = func(p *pages, value []byte) error { return l.readRecords(p, b, value) }
 	}
 	for name := range read {
-		l.failed[name] = errors.New("missing")
+		l.failed[name] = errMissing
 	}
 	l.whole = p.tree(p.root, nil, nil, func(isBucket bool, key, value []byte) error {
 		group := read[string(key)]
@@ -89,6 +91,13 @@ func (l *loader) read(p *pages) {
 		l.failed[string(key)] = group(p, value)
 		return nil
 	})
+	// A file that an earlier version has begun lacks the buckets that came later.
+	// What the totals know nothing of was not lost.
+	for _, b := range store.Buckets {
+		if l.failed[string(b)] == errMissing && l.failed[string(bucketTotals)] == nil && l.totals[string(b)] == (total{}) {
+			l.failed[string(b)] = nil
+		}
+	}
 }
 
 // records visits the records of a bucket that holds no buckets, and adds them up.

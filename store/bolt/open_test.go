@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
 
 	"portcullis/engine"
 	"portcullis/store"
@@ -29,6 +30,48 @@ func TestAFirstStartServesAtOnce(t *testing.T) {
 	marker, err := os.ReadFile(stateIn(dir) + ".marker")
 	require.NoError(t, err)
 	require.Equal(t, "1700000000000\n", string(marker))
+}
+
+// A file of an earlier version lacks the buckets that came later, here that of
+// devices: it is used as it is, and takes them.
+func TestABucketThatCameLater(t *testing.T) {
+	clock, dir := storetest.NewClock(), t.TempDir()
+	o := Options{Path: stateIn(dir), Now: clock.Now}
+	s, err := Open(o)
+	require.NoError(t, err)
+	n := storetest.Nonce(1, storetest.Start)
+	requireSpent(t, s, engine.Fresh, n)
+	require.NoError(t, s.Put(t.Context(), store.Apps, "app", []byte("kept"), true))
+	require.NoError(t, s.Close())
+	without := func() {
+		db, err := bbolt.Open(stateIn(dir), 0o600, nil)
+		require.NoError(t, err)
+		require.NoError(t, db.Update(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte(store.Devices)) }))
+		require.NoError(t, db.Close())
+	}
+	without()
+	for i, value := range []string{"", "first", "second"} {
+		s, err = Open(o)
+		require.NoError(t, err)
+		require.Equal(t, store.Status{Nonces: 1}, s.Status(), "no damage, no floor")
+		requireSpent(t, s, engine.Replayed, n)
+		if i > 0 {
+			require.NoError(t, s.Put(t.Context(), store.Devices, "device", []byte(value), false))
+			got, err := s.Get(t.Context(), store.Devices, "device")
+			require.NoError(t, err)
+			require.Equal(t, value, string(got))
+		}
+		require.NoError(t, s.Close())
+	}
+	// One that held something and is gone is damage.
+	without()
+	s, err = Open(o)
+	require.NoError(t, err)
+	defer s.Close()
+	require.Contains(t, s.Status().FloorCause, "devices: missing")
+	value, err := s.Get(t.Context(), store.Apps, "app")
+	require.NoError(t, err)
+	require.Equal(t, "kept", string(value))
 }
 
 func TestAMissingFileBesideItsMarkerRaisesTheFloor(t *testing.T) {

@@ -113,7 +113,10 @@ func (t *transaction) spend(nonces []spent) error {
 
 // put puts or, when value is nil, deletes a record.
 func (t *transaction) put(bucket, key, value []byte) error {
-	b := t.tx.Bucket(bucket)
+	b, err := t.tx.CreateBucketIfNotExists(bucket) // a file of an earlier version may lack it
+	if err != nil {
+		return err
+	}
 	t.count(string(bucket), key, b.Get(key), value)
 	if value == nil {
 		return b.Delete(key)

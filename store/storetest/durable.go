@@ -25,6 +25,7 @@ func survives(s *suite) {
 		s.revoke(fmt.Sprint("app.", i%7), revocation(i))
 		s.put(store.Apps, fmt.Sprint("app", i), fmt.Sprint("value ", i))
 		s.put(store.SealSecrets, fmt.Sprint("secret", i), fmt.Sprint("secret ", i))
+		s.put(store.Devices, fmt.Sprint("device", i), fmt.Sprint("device ", i))
 	}
 	for i := range n / 2 {
 		require.NoError(s, s.store.Delete(s.ctx(), store.Apps, fmt.Sprint("app", 2*i)))
@@ -42,6 +43,7 @@ func survives(s *suite) {
 			s.spend(engine.Replayed, Nonce(i, Start.Add(time.Duration(i%100)*time.Second)), "it was spent")
 			require.True(s, w.has(fmt.Sprint("app.", i%7), revocation(i)))
 			s.has(store.SealSecrets, fmt.Sprint("secret", i), fmt.Sprint("secret ", i))
+			s.has(store.Devices, fmt.Sprint("device", i), fmt.Sprint("device ", i))
 			if i%2 == 0 {
 				s.hasNot(store.Apps, fmt.Sprint("app", i))
 			} else {

@@ -74,11 +74,23 @@ func oneCreator(s *suite) {
 }
 
 func bucketsAreApart(s *suite) {
-	s.put(store.Apps, "x", "an app")
-	s.hasNot(store.SealSecrets, "x")
-	s.put(store.SealSecrets, "x", "a secret")
-	require.NoError(s, s.store.Delete(s.ctx(), store.Apps, "x"))
-	s.has(store.SealSecrets, "x", "a secret")
+	for i, b := range store.Buckets {
+		for j, other := range store.Buckets[i:] {
+			if j == 0 {
+				s.hasNot(b, "x")
+				s.put(b, "x", string(b))
+			} else {
+				s.hasNot(other, "x")
+			}
+		}
+	}
+	for i, b := range store.Buckets {
+		require.NoError(s, s.store.Delete(s.ctx(), b, "x"))
+		s.hasNot(b, "x")
+		for _, other := range store.Buckets[i+1:] {
+			s.has(other, "x", string(other))
+		}
+	}
 }
 
 // watched is what a watch heard, in its order.
@@ -110,13 +122,17 @@ func recordsAreTold(s *suite) {
 	require.NoError(s, s.store.Watch(store.Apps, w.told))
 	require.Equal(s, []string{"a=1"}, w.all())
 	require.ErrorIs(s, s.store.Watch(store.Apps, w.told), store.ErrWatched)
+	var devices watched
+	require.NoError(s, s.store.Watch(store.Devices, devices.told), "each bucket has its own")
 	s.put(store.Apps, "b", "")
 	s.put(store.Apps, "a", "2")
 	require.ErrorIs(s, s.store.Put(s.ctx(), store.Apps, "a", []byte("3"), true), store.ErrExists)
 	s.put(store.SealSecrets, "not an app", "2")
 	require.NoError(s, s.store.Delete(s.ctx(), store.Apps, "a"))
 	require.NoError(s, s.store.Delete(s.ctx(), store.Apps, "b"))
+	require.NoError(s, s.store.Put(s.ctx(), store.Devices, "d", []byte("1"), true))
 	require.Equal(s, []string{"a=1", "b=", "a=2", "-a", "-b"}, w.all())
+	require.Equal(s, []string{"d=1"}, devices.all())
 }
 
 func valuesAreCopies(s *suite) {

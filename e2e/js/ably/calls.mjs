@@ -1,5 +1,6 @@
 // What a job may have its client do. Each returns what the SDK gave, as JSON.
 import { rest } from "./client.mjs";
+import { deviceCalls } from "./device.mjs";
 import { past, serverTime } from "./time.mjs";
 
 export const calls = {
@@ -36,6 +37,16 @@ export const calls = {
       errorCode: answer.errorCode ?? 0, errorMessage: answer.errorMessage ?? "",
     };
   },
+  // client.push.admin: all pages of what a method returns.
+  admin: async ({ client }, { of, method, argument }) => {
+    let result = await client.push.admin[of][method](argument);
+    if (!result?.items) return result;
+    const items = [...result.items];
+    while (result.hasNext()) items.push(...(result = await result.next()).items);
+    return items;
+  },
+  ...deviceCalls,
+
   // A TokenRequest redeemed in the client's format; requestToken always uses JSON.
   redeem: async ({ client }, { params }) => {
     const request = await client.auth.createTokenRequest(params);

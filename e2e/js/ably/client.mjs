@@ -1,6 +1,7 @@
 // Makes the client of a job: with plain options, with a literal token, or with an
 // authCallback.
 import Ably from "ably";
+import { pushPlugin } from "./device.mjs";
 import { past } from "./time.mjs";
 
 export function rest({ url, binary }, options) {
@@ -11,7 +12,8 @@ export function rest({ url, binary }, options) {
   });
 }
 
-export async function makeClient(context, { options = {}, literal, callback }) {
+export async function makeClient(context, { options = {}, literal, callback, device }) {
+  if (device) options = { ...options, plugins: { Push: pushPlugin() } };
   if (literal) options = { ...options, ...(await literalToken(context, literal)) };
   if (callback) options = { ...options, authCallback: authCallback(context, callback) };
   return rest(context, options);

@@ -95,13 +95,13 @@ func (f *Frame) readField(i *fanout.Item, name []byte, v value) error {
 	case "id":
 		i.ID, ok = v.text(maxIDBytes)
 	case "name":
-		i.Name, ok = v.text(MaxMessageBytes)
+		i.Name, ok = v.text(MaxFrameBytes) // Size says when it is too long
 	case "encoding":
 		i.Encoding, ok = v.text(maxEncoding)
 	case "connectionId":
 		i.ConnectionID, ok = v.text(maxIDBytes)
 	case "clientId":
-		i.ClientID, ok = v.text(MaxMessageBytes)
+		i.ClientID, ok = v.text(MaxFrameBytes)
 		i.HasClientID = true
 	case "action":
 		var n int64

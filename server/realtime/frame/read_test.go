@@ -242,3 +242,22 @@ func TestItemsOwnTheirMemory(t *testing.T) {
 		require.Equal(t, again.Items, items)
 	})
 }
+
+func TestBinaryOwnsItsMemory(t *testing.T) {
+	data := []byte("\x82\xa6action\x0f\xa8messages\x91\x81\xa4data\xc4\x02\x01\x02")
+	var f Frame
+	require.NoError(t, Read(&f, Msgpack, data))
+	clear(data)
+	require.Equal(t, []fanout.Item{{Data: binaryData(1, 2)}}, f.Items)
+}
+
+// JavaScript encoders have an extension for undefined; SDKs leave such members out, but
+// not every client does.
+func TestUndefinedIsAbsent(t *testing.T) {
+	const undefined = "\xd4\x00\x00"
+	var f Frame
+	require.NoError(t, Read(&f, Msgpack, []byte("\x84\xa6action\x0f\xa7channel"+undefined+"\xa9msgSerial"+undefined+
+		"\xa8messages\x91\x83\xa4name"+undefined+"\xa4data"+undefined+"\xa6extras\x81\xa1a"+undefined)))
+	requireFrame(t, &Frame{Action: ActionMessage, Items: []fanout.Item{{Extras: []byte(`{"a":null}`)}}}, &f)
+	require.Equal(t, engine.ErrFrame, Read(&f, Msgpack, []byte("\x82\xa6action\x0f\xa7channel\xd4\x00\x01")), "another extension")
+}

@@ -3,6 +3,9 @@ package realtime
 import (
 	"bytes"
 	"crypto/subtle"
+	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/fasthttp/websocket"
@@ -33,97 +36,68 @@ func (h *Hub) Accept(ctx *fasthttp.RequestCtx, o *Opening) {
 	upgrade(ctx, func(ws *websocket.Conn) { h.serve(ws, o) })
 }
 
+// serve serves one WebSocket. Only here it is closed: over TLS that can take its time.
 func (h *Hub) serve(ws *websocket.Conn, o *Opening) {
-	now := h.options.Now()
-	s := &socket{
-		outbox: outbox{ws: ws, kind: websocket.TextMessage}, format: o.Format, echo: !o.NoEcho,
-		heartbeats: o.Heartbeats, beatAt: now.Add(maxIdleInterval), inbound: newBucket(maxInboundRate, now), auths: newBucket(maxAuthRate, now),
-	}
-	if o.Format == frame.Msgpack {
-		s.kind = websocket.BinaryMessage
-	}
-	s.heard.Store(int64(now))
-	ws.SetReadLimit(frame.MaxFrameBytes)
-	ws.SetPongHandler(func(string) error {
-		s.heard.Store(int64(h.options.Now()))
-		return nil
-	})
-	if !h.begin() {
+	defer ws.Close()
+	s := h.newSocket(ws, o)
+	if !h.begin(s) {
 		s.finish(frame.AppendDisconnected(nil, s.format, engine.ErrDraining))
 		s.drain()
 		return
 	}
-	defer h.sockets.Done()
-	c := h.open(s, o, now)
+	defer h.done(s)
+	defer h.guard()
+	c := h.open(s, o)
 	if c == nil {
 		s.drain()
 		return
 	}
-	c.lost(s, c.read(s))
+	defer c.lost(s)
+	c.read(s)
 }
 
-// begin counts a WebSocket, and says whether it may be served.
-func (h *Hub) begin() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closing {
-		return false
+// guard keeps a panic over one connection from ending the process. The log has the
+// stack, without any value that the client has sent.
+func (h *Hub) guard() {
+	if p := recover(); p != nil {
+		h.options.Log.Error("panic", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 	}
-	h.sockets.Add(1)
-	return true
-}
-
-// drain waits until the client has read what was written and has closed its side,
-// or for closeWait: what it still sends would otherwise make the kernel throw away
-// what it has not read yet.
-func (s *socket) drain() {
-	_ = s.ws.SetReadDeadline(time.Now().Add(closeWait))
-	for {
-		if _, _, err := s.ws.NextReader(); err != nil {
-			break
-		}
-	}
-	s.abandon()
 }
 
 // open makes the connection that a client asks for, or finds the one that it comes
 // back to. It returns nil when there is none for it; it has been told why.
-func (h *Hub) open(s *socket, o *Opening, now engine.UnixMilli) *connection {
-	refuse := func(info *engine.ErrorInfo) *connection {
-		if passes(info) {
-			s.finish(frame.AppendDisconnected(nil, s.format, info))
-		} else {
-			s.finish(frame.AppendError(nil, s.format, nil, info))
-		}
-		return nil
+func (h *Hub) open(s *socket, o *Opening) *connection {
+	c, err := h.admit(s, o)
+	if err == nil {
+		return c
 	}
+	info := h.infoOf(err)
+	if passes(info) {
+		s.finish(frame.AppendDisconnected(nil, s.format, info))
+	} else {
+		s.finish(frame.AppendError(nil, s.format, nil, info))
+	}
+	return nil
+}
+
+func (h *Hub) admit(s *socket, o *Opening) (*connection, error) {
 	if o.Refused != nil {
-		return refuse(o.Refused)
+		return nil, o.Refused
 	}
-	var unknown *engine.ErrorInfo
-	if o.Resume != "" {
-		c := h.find([]byte(o.Resume))
-		if c != nil {
-			err := c.resume(s, o, now)
-			if err == nil {
-				return c
-			}
-			if err != errDropped {
-				return refuse(err.(*engine.ErrorInfo))
-			}
+	if o.Resume == "" {
+		return h.connect(s, o, nil)
+	}
+	if c := h.find([]byte(o.Resume)); c != nil {
+		if err := c.resume(s, o); err != errDropped {
+			return c, err
 		}
-		unknown = engine.ErrConnectionKeyUnknown
 	}
-	c, err := h.connect(s, o, unknown, now)
-	if err != nil {
-		return refuse(err.(*engine.ErrorInfo))
-	}
-	return c
+	return h.connect(s, o, engine.ErrConnectionKeyUnknown)
 }
 
 // connect makes a new connection. unknown is why it is not the one that was asked
 // for, or nil.
-func (h *Hub) connect(s *socket, o *Opening, unknown *engine.ErrorInfo, now engine.UnixMilli) (*connection, error) {
+func (h *Hub) connect(s *socket, o *Opening, unknown *engine.ErrorInfo) (*connection, error) {
 	c := &connection{
 		hub: h, id: random(8), secret: random(16), app: o.Grant.App(),
 		channels: make(map[*admission.Attachment]*attachment),
@@ -131,22 +105,27 @@ func (h *Hub) connect(s *socket, o *Opening, unknown *engine.ErrorInfo, now engi
 	if err := admission.Admit(&c.session, &o.Grant, o.Peer); err != nil {
 		return nil, err
 	}
-	c.session.SetNamespaces(h.settings.Load().Namespaces[c.app])
 	c.ops.Lock()
 	defer c.ops.Unlock()
 	c.timer = time.AfterFunc(maxIdleInterval, c.tick)
 	// First of all: what is revoked from now on reaches it.
 	err := h.live.Add(c, &o.Grant, o.Token, h.settings.Load().Limits)
 	if err == nil {
-		c.session.Begin(now)
+		c.beginSession()
 		err = h.remember(c)
 	}
 	if err != nil {
 		c.drop()
 		return nil, err
 	}
-	c.bind(s, unknown, now)
+	c.bind(s, unknown)
 	return c, nil
+}
+
+func (c *connection) beginSession() {
+	c.mu.Lock() // it is among the live ones
+	defer c.mu.Unlock()
+	c.session.Begin(c.hub.options.Now())
 }
 
 // remember puts a new connection among those that are found.
@@ -178,51 +157,68 @@ func (h *Hub) forget(c *connection) {
 	delete(h.connections, c.id)
 }
 
+var errDropped = errors.New("realtime: the connection's state is gone")
+
 // resume gives the connection another WebSocket, whose credential must be of the
 // same key and the same client. The old one, if it is still there, is closed: a
 // client that has lost its network comes back before anybody notices.
-func (c *connection) resume(s *socket, o *Opening, now engine.UnixMilli) error {
+func (c *connection) resume(s *socket, o *Opening) error {
 	c.ops.Lock()
 	defer c.ops.Unlock()
-	c.mu.Lock()
-	if c.dropped {
-		c.mu.Unlock()
-		return errDropped
+	if c.hub.isClosing() {
+		return engine.ErrDraining // Close has told it already, or is about to
 	}
-	lost, err := c.session.Resume(&o.Grant, o.Peer, now)
-	old := c.socket
-	if err == nil {
-		c.socket, c.leaveAt, c.dropAt = nil, 0, 0
-	}
-	c.mu.Unlock()
+	lost, err := c.takeOver(o)
 	if err != nil {
 		return err
 	}
-	if old != nil {
-		c.hub.metrics.closed(causeReplaced)
-		old.abandon()
-	}
+	c.endAll(lost)
 	for _, a := range c.channels {
-		a.unsubscribe()
+		a.unsubscribe() // until the client attaches again (RTN15c6)
 	}
 	if err := c.hub.live.Add(c, &o.Grant, o.Token, c.hub.settings.Load().Limits); err != nil {
 		c.away()
 		return err
 	}
-	c.bind(s, nil, now)
-	c.lose(lost)
+	c.bind(s, nil)
+	c.failAll(lost)
 	return nil
 }
 
+// takeOver puts another credential in the place of the connection's, and ends the
+// WebSocket that it has. It returns the attachments that the session has lost.
+func (c *connection) takeOver(o *Opening) ([]*admission.Attachment, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dropped {
+		return nil, errDropped
+	}
+	for _, a := range c.channels {
+		a.deny()
+	}
+	lost, err := c.session.Resume(&o.Grant, o.Peer, c.hub.options.Now())
+	if err != nil {
+		return nil, err
+	}
+	if c.socket != nil {
+		c.hub.metrics.closed(causeReplaced)
+		c.socket.cut()
+	}
+	c.socket, c.leaveAt, c.dropAt = nil, time.Time{}, time.Time{}
+	return lost, nil
+}
+
 // bind makes s the connection's WebSocket and says so. The caller holds ops.
-func (c *connection) bind(s *socket, unknown *engine.ErrorInfo, now engine.UnixMilli) {
+func (c *connection) bind(s *socket, unknown *engine.ErrorInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.socket = s
 	c.hub.metrics.opened()
-	c.session.Review(now) // for what was revoked before it was among the live ones
+	// What has changed before it was among those that are told.
+	c.session.SetNamespaces(c.hub.settings.Load().Namespaces[c.app])
+	c.session.Review(c.hub.options.Now())
 	c.connected(unknown)
-	c.schedule(now)
+	c.schedule()
 }
 
 // connected sends CONNECTED. The caller holds mu.

@@ -1,31 +1,23 @@
 package realtime
 
-import (
-	"time"
+import "time"
 
-	"portcullis/engine"
-)
-
-// bucket paces what a client sends. It belongs to the goroutine that reads.
+// bucket paces what a client sends, with room for one second's worth. It belongs to
+// the goroutine that reads. It goes by the monotonic clock: one that is set back
+// would owe time to nobody.
 type bucket struct {
-	perSecond int64
-	// full is when nothing would be owed any more, in units of 1/perSecond ms: one
-	// second ahead of now, the client has used up its burst.
-	full int64
+	every time.Duration // one more each
+	paid  time.Time     // up to when what was taken is paid for
 }
 
-func newBucket(perSecond int64, now engine.UnixMilli) bucket {
-	return bucket{perSecond: perSecond, full: int64(now) * perSecond}
-}
+func newBucket(perSecond int) bucket { return bucket{every: time.Second / time.Duration(perSecond)} }
 
 // take counts one, and returns how long to wait before the next: 0 as long as there
-// were no more than perSecond at once.
-func (b *bucket) take(now engine.UnixMilli) time.Duration {
-	present := int64(now) * b.perSecond
-	b.full = max(b.full, present) + 1000
-	ahead := b.full - present - 1000*b.perSecond
-	if ahead <= 0 {
-		return 0
+// were no more than a second's worth at once.
+func (b *bucket) take(now time.Time) time.Duration {
+	if b.paid.Before(now) {
+		b.paid = now
 	}
-	return time.Duration(ahead) * time.Millisecond / time.Duration(b.perSecond)
+	b.paid = b.paid.Add(b.every)
+	return max(0, b.paid.Sub(now)-time.Second)
 }

@@ -34,6 +34,8 @@ const (
 	maxInboundRate = 1000
 	// maxAuthRate is how many AUTH frames a second.
 	maxAuthRate = 10
+	// frameTimeout is how long a client may take to send a frame that it has begun.
+	frameTimeout = 30 * time.Second
 	// closeWait is how long a client has to close its side.
 	closeWait = 2 * time.Second
 )
@@ -62,11 +64,13 @@ type Hub struct {
 	metrics  *metrics
 	live     *registry.Registry[*connection]
 	logs     logs
+	queued   atomic.Int64 // bytes that wait for clients to read
 
 	mu          sync.Mutex
 	connections map[string]*connection // by id, those without a WebSocket too
+	sockets     map[*socket]struct{}
 	closing     bool
-	sockets     sync.WaitGroup
+	closed      chan struct{} // closed when it is closing and there are no WebSockets
 }
 
 // New returns a Hub without connections.
@@ -76,7 +80,7 @@ func New(o Options) *Hub {
 	}
 	h := &Hub{
 		options: o, serverID: random(6), live: registry.New[*connection](),
-		connections: make(map[string]*connection),
+		connections: make(map[string]*connection), sockets: make(map[*socket]struct{}), closed: make(chan struct{}),
 	}
 	h.logs.fanout = o.Fanout
 	h.Apply(Settings{})
@@ -96,8 +100,8 @@ func (h *Hub) Apply(s Settings) {
 	h.settings.Store(&s)
 	h.each(func(c *connection) {
 		c.mu.Lock()
-		c.session.SetNamespaces(s.Namespaces[c.app])
-		c.mu.Unlock()
+		defer c.mu.Unlock()
+		c.session.SetNamespaces(h.settings.Load().Namespaces[c.app])
 	})
 }
 
@@ -125,23 +129,66 @@ func (h *Hub) Revoked(keyName string, r engine.Revocation) {
 // KeysChanged has every connection look at its key again.
 func (h *Hub) KeysChanged() { h.each((*connection).review) }
 
-// Close tells every client to come back elsewhere, closes the WebSockets, and
-// waits until they are closed or ctx is done. No connection is accepted any more.
-func (h *Hub) Close(ctx context.Context) error {
-	h.mu.Lock()
-	h.closing = true
-	h.mu.Unlock()
-	h.each(func(c *connection) { c.disconnect(engine.ErrDraining, causeDraining) })
-	done := make(chan struct{})
-	go func() {
-		h.sockets.Wait()
-		close(done)
-	}()
+// Close tells every client to come back elsewhere, and waits until the WebSockets are
+// closed; when ctx is done first, it cuts them. No connection is accepted any more.
+func (h *Hub) Close(ctx context.Context) (err error) {
+	h.close()
+	h.each(func(c *connection) {
+		c.ops.Lock()
+		defer c.ops.Unlock()
+		c.disconnect(engine.ErrDraining, causeDraining)
+	})
 	select {
-	case <-done:
-		h.each((*connection).discard)
-		return nil
+	case <-h.closed:
 	case <-ctx.Done():
-		return ctx.Err()
+		err = ctx.Err()
+		h.cutAll()
+	}
+	h.each((*connection).discard)
+	return err
+}
+
+func (h *Hub) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closing {
+		return
+	}
+	if h.closing = true; len(h.sockets) == 0 {
+		close(h.closed)
+	}
+}
+
+func (h *Hub) isClosing() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closing
+}
+
+// begin notes a WebSocket, and says whether it may be served.
+func (h *Hub) begin(s *socket) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closing {
+		return false
+	}
+	h.sockets[s] = struct{}{}
+	return true
+}
+
+// done forgets a WebSocket.
+func (h *Hub) done(s *socket) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if delete(h.sockets, s); h.closing && len(h.sockets) == 0 {
+		close(h.closed)
+	}
+}
+
+func (h *Hub) cutAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.sockets {
+		s.cut()
 	}
 }

@@ -15,13 +15,17 @@ const (
 	maxLogEvents    = 1000      // of one channel
 	maxLogBytes     = 1 << 20   // of one channel
 	maxAllLogsBytes = 256 << 20 // of all channels
-	eventOverhead   = 256       // bytes that an event costs beside its items
+	// From sharedLogsBytes of all channels on, none keeps more than its share of them:
+	// who fills many takes little from the others.
+	sharedLogsBytes = maxAllLogsBytes / 2
+	eventOverhead   = 256 // bytes that an event costs beside its items
 )
 
 // logs are the logs of the channels that connections are attached to.
 type logs struct {
 	fanout fanout.Fanout
 	bytes  atomic.Int64
+	count  atomic.Int64 // of the logs
 
 	mu     sync.Mutex
 	byName map[fanout.Channel]*channelLog
@@ -55,6 +59,7 @@ func (l *logs) retain(name fanout.Channel) (*channelLog, error) {
 		}
 		log = &channelLog{logs: l, name: name}
 		l.byName[name] = log
+		l.count.Add(1)
 	}
 	log.references++
 	l.mu.Unlock()
@@ -73,6 +78,7 @@ func (l *logs) release(log *channelLog) {
 	last := log.references == 0
 	if last {
 		delete(l.byName, log.name)
+		l.count.Add(-1)
 	}
 	l.mu.Unlock()
 	if last {
@@ -98,13 +104,21 @@ func (log *channelLog) add(e *fanout.Event) {
 	log.events = append(log.events, e)
 	log.count(sizeOf(e))
 	oldest := engine.UnixMilli(e.Timestamp).Add(-StateTTL)
-	for len(log.events) > 0 && (len(log.events) > maxLogEvents || log.bytes > maxLogBytes ||
-		log.logs.bytes.Load() > maxAllLogsBytes || engine.UnixMilli(log.events[0].Timestamp) < oldest) {
+	for len(log.events) > 0 && (log.full() || engine.UnixMilli(log.events[0].Timestamp) < oldest) {
 		log.after = log.events[0].Serial
 		log.count(-sizeOf(log.events[0]))
 		log.events[0] = nil
 		log.events = log.events[1:]
 	}
+}
+
+// full says whether the log holds more than it may.
+func (log *channelLog) full() bool {
+	if len(log.events) > maxLogEvents || log.bytes > maxLogBytes {
+		return true
+	}
+	all := log.logs.bytes.Load()
+	return all > maxAllLogsBytes || all > sharedLogsBytes && log.bytes > sharedLogsBytes/log.logs.count.Load()
 }
 
 func (log *channelLog) count(bytes int64) {

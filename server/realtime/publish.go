@@ -2,7 +2,6 @@ package realtime
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 
 	"portcullis/admission"
@@ -12,113 +11,25 @@ import (
 	"portcullis/server/realtime/frame"
 )
 
-// answers remembers how publishes were answered. A client that has lost its
-// WebSocket before the answer repeats them with the serials they had (RTN19a), and
-// must get the same answer, and nobody a message twice.
-type answers struct {
-	next int64 // the msgSerial that comes next
-	ring []answer
-}
-
-type answer struct {
-	serials [][]string
-	err     *engine.ErrorInfo
-}
-
-// maxAnswers is how many answers are remembered. SDKs wait for answers, so few are
-// ever outstanding.
-const maxAnswers = 256
-
-// find returns how a publish was answered; ok is false for one that is new.
-func (a *answers) find(serial int64) (found answer, ok bool) {
-	switch {
-	case serial >= a.next:
-		return answer{}, false
-	case serial < a.next-int64(len(a.ring)):
-		return answer{err: engine.ErrForgotten}, true
-	}
-	return a.ring[serial%maxAnswers], true
-}
-
-// add remembers an answer. Serials that were left out were never seen.
-func (a *answers) add(serial int64, given answer) {
-	for a.next < serial && len(a.ring) > 0 { // at most once around: more is forgotten anyway
-		if serial-a.next > maxAnswers {
-			a.next = serial - maxAnswers
-		}
-		a.put(a.next, answer{err: engine.ErrForgotten})
-		a.next++
-	}
-	a.put(serial, given)
-	a.next = serial + 1
-}
-
-func (a *answers) put(serial int64, given answer) {
-	at := int(serial % maxAnswers)
-	for len(a.ring) <= at {
-		a.ring = append(a.ring, answer{err: engine.ErrForgotten})
-	}
-	a.ring[at] = given
-}
-
-// answer does what a MESSAGE or PRESENCE asks for, once, and sends its ACK or NACK.
-func (c *connection) answer(f *frame.Frame, do func(*frame.Frame) ([][]string, error)) {
-	if !f.HasMsgSerial {
-		c.fail(engine.ErrFrame, causeProtocol)
-		return
-	}
-	given, repeated := c.answers.find(f.MsgSerial)
-	if !repeated {
-		err := f.Err
-		if err == nil {
-			given.serials, err = do(f)
-		}
-		if err != nil {
-			given = answer{err: c.hub.infoOf(err)}
-		}
-		c.answers.add(f.MsgSerial, given)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.send(func(dst []byte, format frame.Format) []byte {
-		if given.err != nil {
-			return frame.AppendNack(dst, format, f.MsgSerial, 1, given.err)
-		}
-		return frame.AppendAck(dst, format, f.MsgSerial, 1, given.serials)
-	})
-}
-
-// infoOf returns what a client is told of an error. One that is no ErrorInfo is a
-// fault of ours.
-func (h *Hub) infoOf(err error) *engine.ErrorInfo {
-	if info, ok := err.(*engine.ErrorInfo); ok {
-		return info
-	}
-	h.options.Log.Error("a publish failed", "error", err, "type", fmt.Sprintf("%T", err))
-	return engine.ErrUnavailable
-}
-
 // publish publishes the messages of a MESSAGE, all or none.
-func (c *connection) publish(f *frame.Frame) ([][]string, error) {
-	if err := c.ownWords(f); err != nil {
-		return nil, err
+func (c *connection) publish(f *frame.Frame) (published, error) {
+	e, err := c.event(f, fanout.Messages)
+	if err == nil {
+		err = c.stamp(e, f.Channel)
 	}
-	now := c.hub.options.Now()
-	e := c.event(f, fanout.Messages, now)
-	c.mu.Lock()
-	err := stamp(e, &c.session, f.Channel, now)
-	c.mu.Unlock()
 	if err == nil {
 		err = c.hub.options.Fanout.Publish(context.Background(), e)
 	}
 	if err != nil {
-		return nil, err
+		return published{}, err
 	}
-	serials := make([]string, len(e.Items))
-	for i := range e.Items {
-		serials[i] = e.Items[i].Serial
-	}
-	return [][]string{serials}, nil
+	return published{e.Serial, len(e.Items)}, nil
+}
+
+func (c *connection) stamp(e *fanout.Event, channel []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return stamp(e, &c.session, channel, c.hub.options.Now())
 }
 
 // stamp checks messages that the bearer of s publishes, and puts in them what only
@@ -143,30 +54,44 @@ func stamp(e *fanout.Event, s *admission.Session, channel []byte, now engine.Uni
 		item.UserClaim, _ = s.UserClaim(resource)
 		e.Channel.Resource = resource.String()
 	}
+	return checkSize(e)
+}
+
+// checkSize refuses an event that is too large for a frame, with what this server has
+// added: claims of a token that are repeated in each of a thousand items.
+func checkSize(e *fanout.Event) error {
+	size := 0
+	for i := range e.Items {
+		item := &e.Items[i]
+		size += len(item.ID) + len(item.ClientID) + len(item.ConnectionID) + len(item.Name) + len(item.Encoding) +
+			len(item.UserClaim) + len(item.Data.Bytes) + len(item.Extras)
+	}
+	if size > frame.MaxFrameBytes {
+		return engine.ErrMessageSize
+	}
 	return nil
 }
 
-// ownWords refuses what is sent in another connection's name.
-func (c *connection) ownWords(f *frame.Frame) error {
+// event makes an event of a frame's items, of which there must be some. It refuses
+// what is sent in another connection's name.
+func (c *connection) event(f *frame.Frame, kind fanout.Kind) (*fanout.Event, error) {
+	if len(f.Items) == 0 {
+		return nil, engine.ErrMessage
+	}
 	foreign := len(f.ConnectionID) > 0 && string(f.ConnectionID) != c.id || f.ConnectionKey != nil && string(f.ConnectionKey) != c.key()
+	now := int64(c.hub.options.Now())
 	for i := range f.Items {
-		foreign = foreign || f.Items[i].ConnectionID != "" && f.Items[i].ConnectionID != c.id
+		item := &f.Items[i]
+		foreign = foreign || item.ConnectionID != "" && item.ConnectionID != c.id
+		item.ConnectionID, item.Timestamp = c.id, now
 	}
 	if foreign {
-		return engine.ErrConnectionKey
+		return nil, engine.ErrConnectionKey
 	}
-	return nil
-}
-
-// event makes an event of a frame's items.
-func (c *connection) event(f *frame.Frame, kind fanout.Kind, now engine.UnixMilli) *fanout.Event {
 	e := &fanout.Event{
 		Channel: fanout.Channel{App: c.app}, Kind: kind, ID: c.id + ":" + strconv.FormatInt(f.MsgSerial, 10),
-		ConnectionID: c.id, Timestamp: int64(now), Items: f.Items,
+		ConnectionID: c.id, Timestamp: now, Items: f.Items,
 	}
 	f.Items = nil // they are the event's now
-	for i := range e.Items {
-		e.Items[i].ConnectionID, e.Items[i].Timestamp = c.id, int64(now)
-	}
-	return e
+	return e, nil
 }

@@ -2,19 +2,15 @@ package realtime
 
 import (
 	"bytes"
-	"errors"
+	"io"
 	"sync"
 	"time"
-
-	"github.com/fasthttp/websocket"
 
 	"portcullis/admission"
 	"portcullis/admission/registry"
 	"portcullis/engine"
 	"portcullis/server/realtime/frame"
 )
-
-var errDropped = errors.New("realtime: the connection's state is gone")
 
 // inbox is what one frame is read with. An idle connection has none.
 type inbox struct {
@@ -27,47 +23,57 @@ const maxKeptInbox = 64 << 10
 
 var inboxes = sync.Pool{New: func() any { return new(inbox) }}
 
-// read reads frames until there are no more, and returns why.
-func (c *connection) read(s *socket) cause {
-	for {
-		kind, r, err := s.ws.NextReader()
-		if err != nil {
-			s.abandon()
-			return causeLost
-		}
-		now := c.hub.options.Now()
-		s.heard.Store(int64(now))
-		if wait := s.inbound.take(now); wait > 0 {
-			time.Sleep(wait) // it is read no faster, so its own socket fills up
-		}
-		in := inboxes.Get().(*inbox)
-		in.text.Reset()
-		_, err = in.text.ReadFrom(r)
-		switch {
-		case errors.Is(err, websocket.ErrReadLimit):
-			c.misbehave(s, engine.ErrFrameSize)
-		case err != nil:
-		case kind != s.kind:
-			c.misbehave(s, engine.ErrFrame)
-		default:
-			if err := frame.Read(&in.frame, s.format, in.text.Bytes()); err != nil {
-				c.misbehave(s, err.(*engine.ErrorInfo))
-			} else {
-				c.handle(s, &in.frame)
-			}
-		}
-		if in.text.Cap() <= maxKeptInbox {
-			inboxes.Put(in)
-		}
-		if err != nil {
-			s.abandon()
-			return causeLost
+// read reads frames until there are no more.
+func (c *connection) read(s *socket) {
+	for c.readOne(s) {
+		if s.ready() {
+			s.hear(time.Now()) // it has read all that while
 		}
 		if s.finishing() {
 			s.drain()
-			return causeLost
+			return
 		}
 	}
+}
+
+// readOne reads one frame and does what it asks for. It says whether there may be
+// another one.
+func (c *connection) readOne(s *socket) bool {
+	kind, r, err := s.ws.NextReader()
+	if err != nil {
+		return false
+	}
+	s.arrived()
+	in := inboxes.Get().(*inbox)
+	err = in.fill(s, r)
+	switch {
+	case err != nil:
+	case in.text.Len() > frame.MaxFrameBytes:
+		c.misbehave(s, engine.ErrFrameSize)
+	case kind != s.kind:
+		c.misbehave(s, engine.ErrFrame)
+	default:
+		if err := frame.Read(&in.frame, s.format, in.text.Bytes()); err != nil {
+			c.misbehave(s, err.(*engine.ErrorInfo))
+		} else {
+			c.handle(s, &in.frame)
+		}
+	}
+	if in.text.Cap() <= maxKeptInbox {
+		inboxes.Put(in)
+	}
+	return err == nil
+}
+
+// fill reads a frame, or as much of it as shows that it is too large.
+func (in *inbox) fill(s *socket, r io.Reader) error {
+	_ = s.ws.SetReadDeadline(time.Now().Add(frameTimeout))
+	in.text.Reset()
+	_, err := in.text.ReadFrom(io.LimitReader(r, frame.MaxFrameBytes+1))
+	// Who has cut the WebSocket meanwhile has said so first: it is looked at before
+	// anything more is read.
+	_ = s.ws.SetReadDeadline(time.Time{})
+	return err
 }
 
 // misbehave ends a connection whose client does not speak the protocol.
@@ -108,27 +114,21 @@ func (c *connection) handle(s *socket, f *frame.Frame) {
 	case frame.ActionPresence:
 		c.answer(f, c.present)
 	case frame.ActionObject, frame.ActionAnnotation:
-		c.answer(f, func(*frame.Frame) ([][]string, error) { return nil, engine.ErrNotServed })
+		c.answer(f, func(*frame.Frame) (published, error) { return published{}, engine.ErrNotServed })
 	case frame.ActionAuth:
 		c.reauthenticate(s, f)
 	case frame.ActionClose:
-		c.mu.Lock()
-		c.finish(causeClient, frame.AppendClosed)
-		c.mu.Unlock()
+		c.part(causeClient, frame.AppendClosed)
 		c.drop()
 	case frame.ActionDisconnect:
-		c.mu.Lock()
-		c.finish(causeClient, func(dst []byte, f frame.Format) []byte { return frame.AppendDisconnected(dst, f, nil) })
-		c.mu.Unlock()
-		c.away()
+		c.disconnect(nil, causeClient)
 	}
 }
 
 // reauthenticate puts another token in the place of the credential in force
 // (RTC8).
 func (c *connection) reauthenticate(s *socket, f *frame.Frame) {
-	now := c.hub.options.Now()
-	if s.auths.take(now) > 0 {
+	if s.auths.take(time.Now()) > 0 {
 		c.refuse(engine.ErrRefusals, causeFlood)
 		return
 	}
@@ -138,31 +138,36 @@ func (c *connection) reauthenticate(s *socket, f *frame.Frame) {
 	}
 	var g engine.Grant
 	if err := c.hub.options.Verify(&g, f.AccessToken); err != nil {
-		c.refuse(reauthError(err.(*engine.ErrorInfo)), causeRefused)
+		c.refuse(reauthError(c.hub.infoOf(err)), causeRefused)
 		return
 	}
 	err := c.hub.live.Update(c, &g, registry.FingerprintOf(g.Token(f.AccessToken)), c.hub.settings.Load().Limits)
 	var lost []*admission.Attachment
 	if err == nil {
-		c.mu.Lock()
-		lost, err = c.session.Reauthenticate(&g, now)
-		c.mu.Unlock()
+		lost, err = c.adopt(&g)
 	}
 	if err != nil {
-		c.refuse(err.(*engine.ErrorInfo), causeRefused)
+		c.refuse(c.hub.infoOf(err), causeRefused)
 		return
 	}
-	c.hub.metrics.reauthenticated()
-	c.mu.Lock()
-	c.connected(nil)
-	c.schedule(now)
-	c.mu.Unlock()
-	c.lose(lost)
+	c.endAll(lost)
+	c.failAll(lost)
+	c.renewAll()
+}
+
+// adopt makes g the credential in force and says so. It returns the attachments that
+// are lost by it.
+func (c *connection) adopt(g *engine.Grant) ([]*admission.Attachment, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, a := range c.channels {
-		a.catchUp(now)
+	lost, err := c.session.Reauthenticate(g, c.hub.options.Now())
+	if err != nil {
+		return nil, err
 	}
+	c.hub.metrics.reauthenticated()
+	c.connected(nil)
+	c.schedule()
+	return lost, nil
 }
 
 // reauthError is what a client is told whose new token was refused: 40101, for a

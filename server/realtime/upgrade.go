@@ -38,7 +38,7 @@ func Upgradable(ctx *fasthttp.RequestCtx) bool {
 // upgrade answers the request of ctx with a WebSocket, and calls serve with it in
 // a goroutine of its own once ctx is gone. fasthttp would keep the request and its
 // 16 KiB buffer for the life of a connection that it hijacks, which is more than
-// all the rest of an idle one (BenchmarkConnections), so it is told to let go.
+// all the rest of an idle one (`make connections` measures it), so it is told to let go.
 func upgrade(ctx *fasthttp.RequestCtx, serve func(*websocket.Conn)) {
 	request := &http.Request{Method: http.MethodGet, Header: make(http.Header, 4)}
 	for _, name := range []string{"Connection", "Upgrade", "Sec-Websocket-Version", "Sec-Websocket-Key"} {

@@ -91,7 +91,7 @@ func newWorld(t *testing.T) *world {
 		},
 		Fanout: w.fanout, Now: engine.Now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
-	w.http = fasthttp.Server{Handler: w.serve, KeepHijackedConns: true, Logger: noLog{}}
+	w.http = fasthttp.Server{Handler: w.serve, KeepHijackedConns: true, ReadBufferSize: 16 << 10, Logger: noLog{}}
 	return w
 }
 

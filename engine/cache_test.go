@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -222,4 +223,45 @@ func TestKeysAreReplacedWhileTokensAreVerified(t *testing.T) {
 	wg.Wait()
 	replace(t, v)
 	require.ErrorIs(t, v.VerifyToken(new(Grant), token, testNow), ErrUnknownApp)
+}
+
+// To make room for a large entry ristretto draws small ones by lot, now and then
+// one of them twice; the second time it no longer holds it.
+func TestAnEntryIsDroppedOnceThoughItIsDrawnTwice(t *testing.T) {
+	var keys []Key
+	var tokens [][]byte
+	large := set(t, `{"`+strings.Repeat("a", 500)+`":["*"],"`+strings.Repeat("b", 500)+`":["*"]}`)
+	for i := range 8 {
+		k := Key{Name: fmt.Sprint("appId.key", i), Secret: testSecret}
+		s, err := NewSigner(Secret(k.Name + ":" + testSecret))
+		require.NoError(t, err)
+		for j := range 40 {
+			p := TokenParams{Issued: testNow, ClientID: fmt.Sprint("client", j)}
+			if j%8 == 7 {
+				p.Capability = large.String()
+			}
+			token, err := s.AppendJWT(nil, &p)
+			require.NoError(t, err)
+			tokens = append(tokens, token)
+		}
+		keys = append(keys, k)
+	}
+	v := newTestVerifier(t, Options{Keys: keys})
+	var err error
+	v.cache, err = newTokenCache(8<<10, 64) // of a dozen entries; for the buffer see newRace
+	require.NoError(t, err)
+	var g Grant
+	for range 100 {
+		for _, token := range tokens {
+			require.NoError(t, v.VerifyToken(&g, token, testNow))
+			v.WaitCache()
+			require.LessOrEqual(t, v.CachedBytes(), int64(8<<10))
+		}
+	}
+	require.Positive(t, v.CachedBytes())
+	v.cache.ristretto.Clear()
+	require.Zero(t, v.CachedBytes(), "what went in was counted out, once")
+	for _, l := range v.keys.ledgers {
+		require.Zero(t, l.cachedBytes.Load())
+	}
 }

@@ -78,6 +78,7 @@ type client struct {
 	mu     sync.Mutex
 	frames []message
 	pings  int
+	beats  int   // HEARTBEAT frames that answer nothing; they come with time
 	err    error // why there will be no more frames
 }
 
@@ -158,7 +159,11 @@ func (c *client) read() {
 			_ = c.ws.Close()
 			return
 		}
-		c.frames = append(c.frames, c.decode(kind, data))
+		if m := c.decode(kind, data); len(m) == 1 && m.action() == frame.ActionHeartbeat {
+			c.beats++
+		} else {
+			c.frames = append(c.frames, m)
+		}
 		c.mu.Unlock()
 	}
 }
@@ -238,12 +243,12 @@ func (c *client) opened() {
 	require.NoError(c, c.err)
 }
 
-// pinged returns how many pings have come.
-func (c *client) pinged() int {
+// signs returns how many pings and how many HEARTBEATs have come unasked.
+func (c *client) signs() (pings, beats int) {
 	synctest.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.pings
+	return c.pings, c.beats
 }
 
 // welcome reads CONNECTED.

@@ -141,7 +141,6 @@ func (w *world) close() {
 	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
 	defer cancel()
 	require.NoError(w, w.hub.Close(ctx))
-	synctest.Wait()
 }
 
 // abandon closes what a failed test has left behind: a bubble must end empty, or
@@ -156,6 +155,7 @@ func (w *world) abandon() {
 
 func (w *world) requireNothingLeft() {
 	w.Helper()
+	synctest.Wait()
 	require.Equal(w, realtime.Kept{}, w.hub.Kept())
 	w.fanout.requireEmpty(w)
 }

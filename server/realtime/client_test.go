@@ -366,6 +366,28 @@ func (c *client) say(m message) {
 	c.send(m)
 }
 
+// synced reads a whole SYNC of a channel and returns who is present. Its pages have
+// one name, and the last of them has no cursor (RTP18).
+func (c *client) synced(channel string) (ids []string) {
+	c.Helper()
+	for name := ""; ; {
+		m := c.expect(frame.ActionSync)
+		require.Equal(c, channel, m.text("channel"))
+		of, cursor, found := strings.Cut(m.text("channelSerial"), ":")
+		require.True(c, found)
+		require.True(c, name == "" || name == of, "another SYNC")
+		name = of
+		for _, member := range m.list("presence") {
+			require.EqualValues(c, 1, member["action"], "present")
+			require.NotEmpty(c, member["id"])
+			ids = append(ids, member.text("clientId"))
+		}
+		if cursor == "" {
+			return ids
+		}
+	}
+}
+
 // auth sends an AUTH.
 func (c *client) auth(token []byte) {
 	c.Helper()

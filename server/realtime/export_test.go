@@ -9,6 +9,7 @@ const (
 	MaxLogEvents      = maxLogEvents
 	MaxLogBytes       = maxLogBytes
 	MaxQueuedBytes    = maxQueuedBytes
+	MaxAllQueuedBytes = maxAllQueuedBytes
 	PresenceGrace     = presenceGrace
 	SilenceBeforeLost = silence
 )
@@ -32,3 +33,9 @@ func (h *Hub) Kept() (k Kept) {
 	k.Live, k.LogBytes = h.live.Len(), h.logs.bytes.Load()
 	return k
 }
+
+// Queued returns how many bytes wait for all clients.
+func (h *Hub) Queued() int64 { return h.queued.Load() }
+
+// Queue has so many bytes more wait for other clients.
+func (h *Hub) Queue(bytes int64) { h.queued.Add(bytes) }

@@ -10,9 +10,10 @@ import (
 
 // Limits on what waits to be written.
 const (
-	// maxQueuedBytes is how much may wait for one client. A client that is slower
-	// loses its WebSocket, and learns from its next ATTACHED what it has missed.
-	maxQueuedBytes = 1 << 20
+	// maxQueuedBytes is how much may wait for one client: the members of a full
+	// channel leave in an instant. A client that is slower loses its WebSocket, and
+	// learns from its next ATTACHED what it has missed.
+	maxQueuedBytes = 4 << 20
 	// maxAllQueuedBytes is how much may wait for all clients. Beyond it, only who has
 	// less than fairQueuedBytes keeps its WebSocket.
 	maxAllQueuedBytes = 256 << 20

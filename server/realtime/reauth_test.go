@@ -214,6 +214,7 @@ func TestUpgrade(t *testing.T) {
 		other.presence("room", leave, "bob")
 		other.presence("room", leave, "carol")
 		other.post("room", "secret")
+		c.quiet()
 		c.auth(w.jwt(claims{clientID: "ana"}))
 		c.welcome()
 		require.Empty(t, c.synced("room"), "a SYNC of nobody: the client believes that there are two")

@@ -24,6 +24,7 @@ func (s *Server) connect(ctx *fasthttp.RequestCtx) {
 	}
 	if !isHandshake(&ctx.Request.Header) {
 		s.refuse(ctx, engine.ErrBadRequest)
+		ctx.Response.Header.Set("Sec-WebSocket-Version", webSocketVersion) // RFC 6455 §4.2.2
 		return
 	}
 	start := time.Now()
@@ -35,11 +36,13 @@ func (s *Server) connect(ctx *fasthttp.RequestCtx) {
 	s.hub.Accept(ctx, o)
 }
 
+const webSocketVersion = "13"
+
 // isHandshake says whether a request that asks for a WebSocket is a proper one
 // (RFC 6455 §4.2.1).
 func isHandshake(h *fasthttp.RequestHeader) bool {
 	key, err := base64.StdEncoding.DecodeString(string(h.Peek("Sec-WebSocket-Key")))
-	return err == nil && len(key) == 16 && string(h.Peek("Sec-WebSocket-Version")) == "13"
+	return err == nil && len(key) == 16 && string(h.Peek("Sec-WebSocket-Version")) == webSocketVersion
 }
 
 // judgeOpening takes every step from the request for a connection to the verdict.

@@ -286,6 +286,28 @@ func TestCatchUp(t *testing.T) {
 	})
 }
 
+// An event that comes when the new token is in force already, and what was withheld
+// is not sent yet, waits for its turn.
+func TestCatchUpKeepsTheOrder(t *testing.T) {
+	run(t, func(w *world) {
+		c := w.connected(w.jwt(claims{clientID: "ana"}))
+		c.attach("room")
+		c.attach("lost")
+		c.entered("lost", "ana")
+		time.Sleep(500 * time.Millisecond)
+		w.revoke("ana", 0)
+		require.NoError(t, w.request(nil, "", "room", `{"data":"withheld"}`))
+		time.Sleep(500 * time.Millisecond)
+		w.fanout.presenting = func() { require.NoError(t, w.request(nil, "", "room", `{"data":"meanwhile"}`)) }
+		c.auth(w.jwt(claims{clientID: "ana", capability: `{"room":["*"]}`}))
+		c.welcome()
+		require.Equal(t, "lost", c.expect(frame.ActionError)["channel"])
+		c.got("room", "withheld")
+		c.got("room", "meanwhile")
+		c.quiet()
+	})
+}
+
 // When the log does not reach back, continuity is lost, and the client is told: it
 // gets ATTACHED without RESUMED, and who is present.
 func TestCatchUpThatIsNotPossible(t *testing.T) {

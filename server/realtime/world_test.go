@@ -244,6 +244,15 @@ type watchedFanout struct {
 	mu            sync.Mutex
 	subscriptions int
 	channels      map[fanout.Channel]bool
+	presenting    func() // called once, before the next presence event
+}
+
+func (f *watchedFanout) Present(ctx context.Context, e *fanout.Event) error {
+	if meanwhile := f.presenting; meanwhile != nil {
+		f.presenting = nil
+		meanwhile()
+	}
+	return f.Fanout.Present(ctx, e)
 }
 
 func watch(f fanout.Fanout) *watchedFanout {

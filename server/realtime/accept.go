@@ -172,6 +172,7 @@ func (c *connection) resume(s *socket, o *Opening) error {
 	if err != nil {
 		return err
 	}
+	c.hub.away.remove(c)
 	c.endAll(lost)
 	for _, a := range c.channels {
 		a.unsubscribe() // until the client attaches again (RTN15c6)

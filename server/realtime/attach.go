@@ -9,7 +9,7 @@ import (
 // attach answers ATTACH. A client whose credential has just ended is told so by
 // DISCONNECTED and attaches again when it is back: to fail its channel would be for
 // good.
-func (c *connection) attach(f *frame.Frame) {
+func (c *connection) attach(s *socket, f *frame.Frame) {
 	if f.Channel == nil {
 		c.fail(engine.ErrFrame, causeProtocol) // an error that names no channel would be the connection's
 		return
@@ -20,7 +20,7 @@ func (c *connection) attach(f *frame.Frame) {
 	}
 	switch {
 	case err == nil:
-		c.begin(after, f)
+		c.begin(s, after, f)
 	case err != engine.ErrTokenExpired && err != engine.ErrTokenRevoked:
 		c.failChannel(f.Channel, err)
 	}
@@ -40,7 +40,7 @@ func (c *connection) attachSession(f *frame.Frame) (before, after *admission.Att
 }
 
 // begin begins what the session has attached, or begins it anew.
-func (c *connection) begin(session *admission.Attachment, f *frame.Frame) {
+func (c *connection) begin(s *socket, session *admission.Attachment, f *frame.Frame) {
 	a, err := c.channels[session], error(nil)
 	if a == nil {
 		a, err = c.newAttachment(session)
@@ -50,7 +50,7 @@ func (c *connection) begin(session *admission.Attachment, f *frame.Frame) {
 		if len(serial) > maxSerialBytes {
 			serial = "" // none of ours
 		}
-		err = a.begin(serial, true)
+		err = a.begin(s, serial, true)
 	}
 	if err != nil {
 		c.detachSession(f.Channel)
@@ -109,12 +109,12 @@ func (c *connection) failAll(lost []*admission.Attachment) {
 
 // renewAll brings every channel up to date that has fallen behind while the
 // credential that was in force before permitted less.
-func (c *connection) renewAll() {
+func (c *connection) renewAll(s *socket) {
 	for session, a := range c.channels {
 		if !a.behind() {
 			continue
 		}
-		if err := a.begin("", false); err != nil {
+		if err := a.begin(s, "", false); err != nil {
 			c.detachSession(session.Name())
 			c.end(session)
 			c.failChannel(session.Name(), err)

@@ -13,6 +13,10 @@ import (
 // maxSerialBytes is more than a serial of ours has.
 const maxSerialBytes = 64
 
+// membersOfAFrame is how many members an ATTACH makes the server look up for the price
+// of one frame.
+const membersOfAFrame = 100
+
 // attachment is a channel that a connection is attached to.
 type attachment struct {
 	c       *connection
@@ -50,7 +54,7 @@ func (c *connection) newAttachment(session *admission.Attachment) (*attachment, 
 // serial that it names, and who is present. answer says that it has asked by ATTACH,
 // and gets ATTACHED whether or not it has missed anything. Only a client that has
 // missed nothing but what is still in the log is told that it has RESUMED.
-func (a *attachment) begin(serial string, answer bool) error {
+func (a *attachment) begin(s *socket, serial string, answer bool) error {
 	live := a.subscription != nil
 	a.unsubscribe()
 	if live {
@@ -61,6 +65,7 @@ func (a *attachment) begin(serial string, answer bool) error {
 		return err
 	}
 	a.subscription = subscription
+	s.charge(len(subscription.Members) / membersOfAFrame)
 	missed, whole := a.log.between(serial, subscription.Serial)
 	a.tell(serial, missed, whole && !a.broken, answer)
 	a.broken = false
@@ -187,7 +192,7 @@ func (a *attachment) pass(e *fanout.Event) {
 		a.withheld = true // the credential has ended: a new one brings it back
 	default:
 		if a.last = e.Serial; a.wants(e) {
-			c.send(func(dst []byte, f frame.Format) []byte { return frame.AppendEvent(dst, f, a.session.Name(), e) })
+			c.socket.share(c.hub.renderings.of(a.log, c.socket.format, a.session.Name(), e))
 		}
 	}
 }

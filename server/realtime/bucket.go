@@ -15,9 +15,14 @@ func newBucket(perSecond int) bucket { return bucket{every: time.Second / time.D
 // take counts one, and returns how long to wait before the next: 0 as long as there
 // were no more than a second's worth at once.
 func (b *bucket) take(now time.Time) time.Duration {
+	b.charge(1, now)
+	return max(0, b.paid.Sub(now)-time.Second)
+}
+
+// charge counts so many, which are paid for when the next one is taken.
+func (b *bucket) charge(number int, now time.Time) {
 	if b.paid.Before(now) {
 		b.paid = now
 	}
-	b.paid = b.paid.Add(b.every)
-	return max(0, b.paid.Sub(now)-time.Second)
+	b.paid = b.paid.Add(time.Duration(number) * b.every)
 }

@@ -132,14 +132,40 @@ func (c *connection) away() {
 		a.unsubscribe()
 	}
 	c.hub.live.Remove(c) // whoever is away counts for no limit
+	if !c.markAway() {
+		return
+	}
+	if other := c.hub.away.add(c); other != nil {
+		go other.discardAway() // which takes another connection's lock
+	}
+}
+
+// markAway says until when the connection is kept, and whether that is new.
+func (c *connection) markAway() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dropped || !c.dropAt.IsZero() {
-		return
+		return false
 	}
 	now := time.Now()
 	c.leaveAt, c.dropAt = now.Add(presenceGrace), now.Add(StateTTL)
 	c.schedule()
+	return true
+}
+
+// discardAway forgets the connection, unless its client has come back.
+func (c *connection) discardAway() {
+	c.ops.Lock()
+	defer c.ops.Unlock()
+	if c.isAway() {
+		c.drop()
+	}
+}
+
+func (c *connection) isAway() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.dropAt.IsZero()
 }
 
 // drop forgets the connection: its members leave at once. The caller holds ops.
@@ -148,6 +174,7 @@ func (c *connection) drop() {
 		return
 	}
 	c.hub.live.Remove(c)
+	c.hub.away.remove(c)
 	c.hub.forget(c)
 	for _, a := range c.channels {
 		a.close()

@@ -10,6 +10,7 @@ const (
 	MaxLogBytes       = maxLogBytes
 	MaxQueuedBytes    = maxQueuedBytes
 	MaxAllQueuedBytes = maxAllQueuedBytes
+	MaxAllMemberBytes = maxAllMemberBytes
 	PresenceGrace     = presenceGrace
 	SilenceBeforeLost = silence
 )
@@ -20,6 +21,8 @@ type Kept struct {
 	Live        int   // with a WebSocket
 	Logs        int   // of channels
 	LogBytes    int64 // of all of them
+	Away        int   // without a WebSocket
+	MemberBytes int64 // of those that connections have entered
 }
 
 // Kept returns what h holds now.
@@ -30,9 +33,18 @@ func (h *Hub) Kept() (k Kept) {
 	h.logs.mu.Lock()
 	k.Logs = len(h.logs.byName)
 	h.logs.mu.Unlock()
-	k.Live, k.LogBytes = h.live.Len(), h.logs.bytes.Load()
+	h.away.mu.Lock()
+	k.Away = h.away.count
+	h.away.mu.Unlock()
+	k.Live, k.LogBytes, k.MemberBytes = h.live.Len(), h.logs.bytes.Load(), h.members.Load()
 	return k
 }
+
+// KeepAway has h keep so many connections without a WebSocket.
+func (h *Hub) KeepAway(max int) { h.away.max = max }
+
+// Enter has the members of other connections take so many bytes more.
+func (h *Hub) Enter(bytes int64) { h.members.Add(bytes) }
 
 // Queued returns how many bytes wait for all clients.
 func (h *Hub) Queued() int64 { return h.queued.Load() }

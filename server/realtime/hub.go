@@ -64,7 +64,11 @@ type Hub struct {
 	metrics  *metrics
 	live     *registry.Registry[*connection]
 	logs     logs
+	away     away
 	queued   atomic.Int64 // bytes that wait for clients to read
+	members  atomic.Int64 // bytes of all that connections have entered
+
+	renderings renderings
 
 	mu          sync.Mutex
 	connections map[string]*connection // by id, those without a WebSocket too
@@ -83,6 +87,7 @@ func New(o Options) *Hub {
 		connections: make(map[string]*connection), sockets: make(map[*socket]struct{}), closed: make(chan struct{}),
 	}
 	h.logs.fanout = o.Fanout
+	h.away.max, h.away.apps = maxAway, make(map[string]map[*connection]struct{})
 	h.Apply(Settings{})
 	h.metrics = newMetrics(h, o.Metrics)
 	return h

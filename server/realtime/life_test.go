@@ -165,8 +165,9 @@ func TestSlowReadersTogether(t *testing.T) {
 	run(t, func(w *world) {
 		slow, fair, sender := w.hold("much"), w.hold("little"), w.connected(nil)
 		sender.post("little", strings.Repeat("x", 40_000))
-		sender.post("much", strings.Repeat("x", 60_000))
-		sender.post("much", strings.Repeat("x", 60_000))
+		for range 5 {
+			sender.post("much", strings.Repeat("x", 60_000))
+		}
 		synctest.Wait()
 		require.Equal(t, 3, w.hub.Kept().Live)
 		w.hub.Queue(realtime.MaxAllQueuedBytes)
@@ -178,6 +179,47 @@ func TestSlowReadersTogether(t *testing.T) {
 		slow.cut()
 		go fair.read()
 		require.Len(t, fair.all(), 2)
+	})
+}
+
+// One message that waits for many is in memory once.
+func TestWhatWaitsForManyIsThereOnce(t *testing.T) {
+	run(t, func(w *world) {
+		var slow []*client
+		for range 20 {
+			slow = append(slow, w.hold("room"))
+		}
+		sender := w.connected(nil)
+		sender.post("room", strings.Repeat("x", 60_000))
+		sender.acked()
+		require.InDelta(t, 60_000, w.hub.Queued(), 5_000)
+		for _, c := range slow {
+			c.cut()
+		}
+		require.Zero(t, w.hub.Queued())
+	})
+}
+
+// Large frames are paid for by their size, and ATTACH by the members that it makes the
+// server look up: otherwise a thousand a second would stop a channel.
+func TestFramesThatCostMore(t *testing.T) {
+	run(t, func(w *world) {
+		c := w.connected(nil)
+		start := time.Now()
+		large := `{"action":0` + strings.Repeat(" ", 500_000) + `}` // seven times 64 KiB
+		for range 250 {
+			c.raw(websocket.TextMessage, large)
+		}
+		require.InDelta(t, time.Second, time.Since(start), float64(50*time.Millisecond))
+	})
+	run(t, func(w *world) {
+		w.connected(nil).fill("room", 5_000, "")
+		c := w.connected(w.jwt(claims{clientID: "ana"}))
+		start := time.Now()
+		for range 40 {
+			c.send(message{"action": frame.ActionAttach, "channel": "room", "flags": frame.FlagPublish})
+		}
+		require.InDelta(t, time.Second, time.Since(start), float64(100*time.Millisecond))
 	})
 }
 

@@ -28,6 +28,7 @@ type logs struct {
 	count  atomic.Int64 // of the logs
 
 	mu     sync.Mutex
+	made   uint64 // logs so far
 	byName map[fanout.Channel]*channelLog
 }
 
@@ -36,6 +37,7 @@ type logs struct {
 type channelLog struct {
 	logs       *logs
 	name       fanout.Channel
+	number     uint64
 	references int // under logs.mu
 
 	ready  sync.Once
@@ -57,7 +59,8 @@ func (l *logs) retain(name fanout.Channel) (*channelLog, error) {
 		if l.byName == nil {
 			l.byName = make(map[fanout.Channel]*channelLog)
 		}
-		log = &channelLog{logs: l, name: name}
+		l.made++
+		log = &channelLog{logs: l, name: name, number: l.made}
 		l.byName[name] = log
 		l.count.Add(1)
 	}

@@ -14,10 +14,11 @@ const (
 	// channel leave in an instant. A client that is slower loses its WebSocket, and
 	// learns from its next ATTACHED what it has missed.
 	maxQueuedBytes = 4 << 20
-	// maxAllQueuedBytes is how much may wait for all clients. Beyond it, only who has
-	// less than fairQueuedBytes keeps its WebSocket.
+	// maxAllQueuedBytes is how much may wait for all clients; what waits for many of
+	// them is there once. Beyond it, only who has less than fairQueuedBytes keeps its
+	// WebSocket.
 	maxAllQueuedBytes = 256 << 20
-	fairQueuedBytes   = 64 << 10
+	fairQueuedBytes   = 256 << 10
 	// queuedOverhead is what a frame that waits costs beside its text, in bytes.
 	queuedOverhead = 64
 	// writeTimeout is how long one frame may take to be written.
@@ -32,7 +33,7 @@ const (
 type outbox struct {
 	ws   *websocket.Conn
 	kind int           // websocket.TextMessage or websocket.BinaryMessage
-	all  *atomic.Int64 // bytes that wait in all outboxes
+	all  *atomic.Int64 // bytes of memory that wait in all outboxes
 
 	mu       sync.Mutex
 	changed  sync.Cond // less waits, or it was closed
@@ -48,13 +49,12 @@ type outbox struct {
 
 // outgoing is one frame, or many that are made when it is their turn.
 type outgoing struct {
-	frame []byte
-	next  func() []byte // returns nil when there are no more
-	kind  int           // of WebSocket message
-	last  bool          // say goodbye when it is written
+	frame  []byte
+	shared *sharedText   // that frame belongs to, nil if it is this queue's alone
+	next   func() []byte // returns nil when there are no more
+	kind   int           // of WebSocket message
+	last   bool          // say goodbye when it is written
 }
-
-func (f *outgoing) size() int64 { return int64(len(f.frame)) + queuedOverhead }
 
 func (o *outbox) init(ws *websocket.Conn, kind int, all *atomic.Int64) {
 	o.ws, o.kind, o.all, o.changed.L = ws, kind, all, &o.mu
@@ -62,6 +62,9 @@ func (o *outbox) init(ws *websocket.Conn, kind int, all *atomic.Int64) {
 
 // send adds a frame, which must not change any more.
 func (o *outbox) send(frame []byte) { o.add(outgoing{frame: frame, kind: o.kind}) }
+
+// share adds a frame that others are sent too.
+func (o *outbox) share(t *sharedText) { o.add(outgoing{frame: t.text, shared: t, kind: o.kind}) }
 
 // stream adds the frames that next returns until it returns nil. It is called when
 // the one before is written, by another goroutine. So they may be more than may
@@ -81,10 +84,8 @@ func (o *outbox) add(f outgoing) {
 	if o.closed {
 		return
 	}
-	o.count(f.size())
-	if f.next != nil {
-		o.streams++
-	}
+	o.count(&f)
+	o.queue = append(o.queue, f)
 	if o.bytes > maxQueuedBytes || o.bytes > fairQueuedBytes && o.all.Load() > maxAllQueuedBytes {
 		o.abort()
 		return
@@ -94,16 +95,38 @@ func (o *outbox) add(f outgoing) {
 		_ = o.ws.NetConn().SetWriteDeadline(o.deadline) // for what is being written now
 		o.changed.Broadcast()
 	}
-	o.queue = append(o.queue, f)
 	if !o.writing {
 		o.writing = true
 		go o.write()
 	}
 }
 
-func (o *outbox) count(bytes int64) {
-	o.bytes += bytes
-	o.all.Add(bytes)
+// count counts a frame that begins to wait.
+func (o *outbox) count(f *outgoing) {
+	o.bytes += int64(len(f.frame)) + queuedOverhead
+	if f.next != nil {
+		o.streams++
+	}
+	o.all.Add(queuedOverhead)
+	if f.shared != nil {
+		f.shared.hold(o.all)
+	} else {
+		o.all.Add(int64(len(f.frame)))
+	}
+}
+
+// discount takes count back.
+func (o *outbox) discount(f *outgoing) {
+	o.bytes -= int64(len(f.frame)) + queuedOverhead
+	if f.next != nil {
+		o.streams--
+	}
+	o.all.Add(-queuedOverhead)
+	if f.shared != nil {
+		f.shared.drop(o.all)
+	} else {
+		o.all.Add(-int64(len(f.frame)))
+	}
 }
 
 // write writes what waits, until nothing does.
@@ -112,10 +135,8 @@ func (o *outbox) write() {
 		for i := range batch {
 			if !o.writeOne(&batch[i]) {
 				o.cut()
-				return
 			}
-			o.written(batch[i].size(), batch[i].next != nil)
-			batch[i] = outgoing{}
+			o.written(&batch[i])
 		}
 	}
 }
@@ -133,16 +154,11 @@ func (o *outbox) take() []outgoing {
 	return batch
 }
 
-func (o *outbox) written(bytes int64, stream bool) {
+func (o *outbox) written(f *outgoing) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.aborted {
-		return // nothing is counted any more
-	}
-	o.count(-bytes)
-	if stream {
-		o.streams--
-	}
+	o.discount(f)
+	*f = outgoing{}
 	if o.held {
 		o.changed.Broadcast()
 	}
@@ -228,8 +244,10 @@ func (o *outbox) abort() {
 	if o.aborted {
 		return
 	}
+	for i := range o.queue {
+		o.discount(&o.queue[i])
+	}
 	o.closed, o.aborted, o.queue = true, true, nil
-	o.count(-o.bytes)
 	_ = o.ws.NetConn().SetDeadline(time.Unix(1, 0)) // long past
 	o.changed.Broadcast()
 }

@@ -12,6 +12,13 @@ import (
 	"portcullis/server/realtime/frame"
 )
 
+// maxAllMemberBytes is how much memory the members of all connections may take. Beyond
+// it, none enters more than fairMemberBytes.
+const (
+	maxAllMemberBytes = 1 << 30
+	fairMemberBytes   = 16 << 10
+)
+
 // presence is how many members there are, and how much memory they take. One
 // connection may have as many as a channel: a server enters its users.
 type presence struct{ members, bytes int }
@@ -78,6 +85,10 @@ func (a *attachment) room(items []fanout.Item) bool {
 		}
 		after.bytes += items[i].Bytes()
 	}
+	more := int64(after.bytes - a.c.entered.bytes)
+	if more > 0 && after.bytes > fairMemberBytes && a.c.hub.members.Load()+more > maxAllMemberBytes {
+		return false
+	}
 	return after.members <= fanout.MaxMembers && after.bytes <= fanout.MaxMemberBytes
 }
 
@@ -91,17 +102,21 @@ func (a *attachment) note(item *fanout.Item) {
 		a.members = make(map[string]fanout.Item)
 	}
 	a.members[item.ClientID] = *item
-	a.c.entered.members++
-	a.c.entered.bytes += item.Bytes()
+	a.c.count(1, item.Bytes())
 }
 
 // strike forgets a member.
 func (a *attachment) strike(clientID string) {
 	if old, is := a.members[clientID]; is {
 		delete(a.members, clientID)
-		a.c.entered.members--
-		a.c.entered.bytes -= old.Bytes()
+		a.c.count(-1, -old.Bytes())
 	}
+}
+
+func (c *connection) count(members, bytes int) {
+	c.entered.members += members
+	c.entered.bytes += bytes
+	c.hub.members.Add(int64(bytes))
 }
 
 // leaveAll has all members of the connection leave. The caller holds ops.

@@ -396,3 +396,24 @@ func TestMemberDataOfOneConnection(t *testing.T) {
 		require.GreaterOrEqual(t, refused, 10)
 	})
 }
+
+// What the members of all connections take is bounded as well; beyond it everybody may
+// still be present, but not with much.
+func TestMemberDataOfAll(t *testing.T) {
+	run(t, func(w *world) {
+		c := w.connected(w.jwt(claims{clientID: "ana"}))
+		c.attach("room", message{"flags": frame.FlagPresence})
+		w.hub.Enter(realtime.MaxAllMemberBytes)
+		c.presence("room", enter, "", message{"data": strings.Repeat("x", 20_000)})
+		c.nacked(91003)
+		c.presence("room", enter, "", message{"data": strings.Repeat("x", 10_000)})
+		c.acked()
+		w.hub.Enter(-realtime.MaxAllMemberBytes)
+		c.presence("room", update, "", message{"data": strings.Repeat("x", 20_000)})
+		c.acked()
+		w.hub.Enter(realtime.MaxAllMemberBytes)
+		c.presence("room", update, "", message{"data": strings.Repeat("x", 19_000)})
+		c.acked()
+		w.hub.Enter(-realtime.MaxAllMemberBytes)
+	})
+}

@@ -46,6 +46,7 @@ func (c *connection) readOne(s *socket) bool {
 	s.arrived()
 	in := inboxes.Get().(*inbox)
 	err = in.fill(s, r)
+	s.charge(in.text.Len() / frame.MaxMessageBytes) // maxInboundRate is of messages that are no larger
 	switch {
 	case err != nil:
 	case in.text.Len() > frame.MaxFrameBytes:
@@ -106,7 +107,7 @@ func (c *connection) handle(s *socket, f *frame.Frame) {
 			s.send(frame.AppendHeartbeat(nil, s.format, f.ID)) // RTN13e
 		}
 	case frame.ActionAttach:
-		c.attach(f)
+		c.attach(s, f)
 	case frame.ActionDetach:
 		c.detach(f)
 	case frame.ActionMessage:
@@ -152,7 +153,7 @@ func (c *connection) reauthenticate(s *socket, f *frame.Frame) {
 	}
 	c.endAll(lost)
 	c.failAll(lost)
-	c.renewAll()
+	c.renewAll(s)
 }
 
 // adopt makes g the credential in force and says so. It returns the attachments that

@@ -228,7 +228,7 @@ func TestStateIsKeptForTwoMinutes(t *testing.T) {
 		c.cut()
 		time.Sleep(realtime.StateTTL - time.Millisecond)
 		synctest.Wait()
-		require.Equal(t, realtime.Kept{Connections: 1, Logs: 1}, w.hub.Kept())
+		require.Equal(t, realtime.Kept{Connections: 1, Logs: 1, Away: 1}, w.hub.Kept())
 		c = c.back(w.jwt(claims{clientID: "ana"}))
 		c.cut()
 		time.Sleep(realtime.StateTTL)
@@ -463,5 +463,33 @@ func TestResumeWhileClosing(t *testing.T) {
 		w.close()
 		closing.disconnected(50003)
 		n().disconnected(50003)
+	})
+}
+
+// So many are kept without a WebSocket, and no more: those of the app that has most
+// go first.
+func TestManyConnectionsAway(t *testing.T) {
+	run(t, func(w *world) {
+		w.hub.KeepAway(10)
+		second := w.connected(w.jwt(claims{key: "second.key", clientID: "ana"}))
+		second.cut()
+		var all []*client
+		for range 20 {
+			c := w.connected(w.jwt(claims{clientID: "ana"}))
+			c.attach("room")
+			c.cut()
+			all = append(all, c)
+		}
+		synctest.Wait()
+		require.Equal(t, realtime.Kept{Connections: 10, Logs: 1, Away: 10}, w.hub.Kept())
+		second.back(w.jwt(claims{key: "second.key", clientID: "ana"}))
+		kept := 0
+		for _, c := range all {
+			if c.resume(w.jwt(claims{clientID: "ana"})).welcome().code() == 0 {
+				kept++
+			}
+		}
+		require.Equal(t, 9, kept)
+		require.Zero(t, w.hub.Kept().Away)
 	})
 }

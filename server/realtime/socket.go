@@ -61,6 +61,9 @@ func (s *socket) arrived() {
 	}
 }
 
+// charge counts what the client has caused beside its frames as so many more.
+func (s *socket) charge(frames int) { s.inbound.charge(frames, time.Now()) }
+
 // beat breaks the silence when it is due, and gives up a client that breaks none
 // itself. The caller holds the connection's mu.
 func (s *socket) beat(now time.Time) {

@@ -40,10 +40,7 @@ func Upgradable(ctx *fasthttp.RequestCtx) bool {
 // 16 KiB buffer for the life of a connection that it hijacks, which is more than
 // all the rest of an idle one (`make connections` measures it), so it is told to let go.
 func upgrade(ctx *fasthttp.RequestCtx, serve func(*websocket.Conn)) {
-	request := &http.Request{Method: http.MethodGet, Header: make(http.Header, 4)}
-	for _, name := range []string{"Connection", "Upgrade", "Sec-Websocket-Version", "Sec-Websocket-Key"} {
-		request.Header.Set(name, string(ctx.Request.Header.Peek(name)))
-	}
+	request := requestOf(ctx)
 	ctx.HijackSetNoResponse(true)
 	ctx.Hijack(func(conn net.Conn) {
 		raw := conn.(interface{ UnsafeConn() net.Conn }).UnsafeConn()
@@ -60,6 +57,15 @@ func upgrade(ctx *fasthttp.RequestCtx, serve func(*websocket.Conn)) {
 			serve(ws)
 		}()
 	})
+}
+
+// requestOf returns what the upgrader looks at, in memory of its own.
+func requestOf(ctx *fasthttp.RequestCtx) *http.Request {
+	r := &http.Request{Method: http.MethodGet, Header: make(http.Header, 4)}
+	for _, name := range []string{"Connection", "Upgrade", "Sec-Websocket-Version", "Sec-Websocket-Key"} {
+		r.Header.Set(name, string(ctx.Request.Header.Peek(name)))
+	}
+	return r
 }
 
 // pipelined says whether the client has sent more than its request. It must not,

@@ -62,7 +62,7 @@ races: ## a million revocations that race with verdicts, without and with a marg
 	PORTCULLIS_LONG=1 go test -race -count=1 -timeout 2h -v -run '^TestNo(VerdictAfterRevokeAcceptsTheToken|RequestAfterTheAnswerIsAdmitted)$$' ./engine ./server
 
 bench: ## benchmarks of the engine and of capabilities, then side by side with the peers
-	go test -run '^$$' -bench . -benchmem ./engine ./capability
+	go test -run '^$$' -bench . -benchmem ./engine ./capability ./server/realtime
 	cd bench && go test -run '^$$' -bench . -benchmem ./...
 	cd bench && go run ./cmd/ratio
 

@@ -19,5 +19,16 @@
 // A Hub is safe for concurrent use. Of one connection, operations (frames, timers,
 // coming and going) exclude each other; deliveries and revocations happen beside
 // them. A connection's lock is never held while the fanout is called, whose
-// channels call back.
+// channels call back. Locks are taken in this order: the ops and the mu of one
+// connection, then any of a channel's log, an outbox or a rendering, then none.
+//
+// Nothing ever waits for a client to read: what it is sent waits in an outbox, which
+// is bounded, and a client that has asked for much is not read before it has taken
+// that. Only the goroutine that reads a WebSocket closes it.
+//
+// # What a client may make the server keep
+//
+// Every limit is a constant: of frames and their rate in hub.go, of what waits to be
+// written in outbox.go, of what is kept for who comes back in log.go and away.go, of
+// members in presence.go.
 package realtime

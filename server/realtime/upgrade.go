@@ -38,7 +38,8 @@ func Upgradable(ctx *fasthttp.RequestCtx) bool {
 // upgrade answers the request of ctx with a WebSocket, and calls serve with it in
 // a goroutine of its own once ctx is gone. fasthttp would keep the request and its
 // 16 KiB buffer for the life of a connection that it hijacks, which is more than
-// all the rest of an idle one (`make connections` measures it), so it is told to let go.
+// all the rest of an idle one (BenchmarkConnections; `make connections` measures
+// the whole), so it is told to let go.
 func upgrade(ctx *fasthttp.RequestCtx, serve func(*websocket.Conn)) {
 	request := requestOf(ctx)
 	ctx.HijackSetNoResponse(true)

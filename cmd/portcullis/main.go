@@ -132,7 +132,7 @@ func newRoot() *cobra.Command {
 	}
 	root.PersistentFlags().BoolVar(&g.json, "json", false, "print one JSON object a line")
 	root.PersistentFlags().BoolVar(&g.quiet, "quiet", false, "print results only, no progress")
-	root.AddCommand(newDev(&g), newServe(&g), newIssue(&g), newVerify(&g), newInspect(&g), newExplain(&g), newCapability(&g), newRevoke(&g),
+	root.AddCommand(newDev(&g), newServe(&g), newIssue(&g), newVerify(&g), newInspect(&g), newExplain(&g), newCapability(&g), newRevoke(&g), newFixtures(&g),
 		newConfig(&g), newKeys(&g), newCompletion(), newMan(), newVersion(&g))
 	return root
 }

@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"internal/oracle":       {},
 	"internal/vectors":      {"engine", "capability"},
 	"internal/config":       {"engine", "capability", "internal/nearest"},
+	"internal/conformance":  {"admission", "engine", "capability", "internal/vectors"},
 	"internal/errdoc":       {"engine"},
 	"internal/doctest":      {},
 	"internal/archtest":     {},
@@ -48,7 +49,7 @@ var mayImport = map[string][]string{
 	"server/realtime":       {"admission", "admission/registry", "engine", "capability", "fanout", "server/realtime/frame"},
 	"server":                {"admission", "admission/registry", "engine", "capability", "push", "store", "fanout", "server/realtime", "server/realtime/frame", "internal/jsonscan", "internal/msgpackscan"},
 	"fuzz":                  {"engine", "capability"},
-	"cmd/portcullis":        {"store", "store/memory", "store/bolt", "fanout/memory", "internal/nearest", "server", "admission", "engine", "capability", "internal/config", "internal/base64url", "internal/vectors"},
+	"cmd/portcullis":        {"store", "store/memory", "store/bolt", "fanout/memory", "internal/nearest", "server", "admission", "engine", "capability", "internal/config", "internal/base64url", "internal/conformance", "internal/vectors"},
 }
 
 // mayUse lists what packages whose dependencies matter to embedders may reach,

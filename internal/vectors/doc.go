@@ -2,7 +2,7 @@
 // per case, for every verifier in this module to be tried on.
 //
 // The calls you want are [All] for the vectors and [Vector.KeySet] for the keys to
-// judge them by.
+// judge them by, and [AllAt] for vectors that are good at another time.
 //
 // # Files
 //

@@ -47,10 +47,19 @@ func (d document) hasAny(sort func(name string) bool) bool {
 }
 
 // parse reads one file into a vector that lacks only its name.
-func parse(file, text string) (Vector, error) {
+func parse(file, text string) (Vector, error) { return parseAt(file, text, 0) }
+
+// parseAt is parse for a vector that is moved to the moment now, Unix milliseconds;
+// 0 leaves it where it is.
+func parseAt(file, text string, now int64) (Vector, error) {
 	d, err := read(file, text)
 	if err != nil {
 		return Vector{}, err
+	}
+	if now != 0 {
+		if err := d.move(now); err != nil {
+			return Vector{}, fmt.Errorf("%s: %w", file, err)
+		}
 	}
 	v, err := d.vector()
 	if err != nil {

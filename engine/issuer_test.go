@@ -223,7 +223,7 @@ func TestTheHolderOfAKeyCannotSeal(t *testing.T) {
 	for name, secret := range map[string]Secret{
 		"the key's secret": testSecret, "the whole key": "appId.keyId:" + testSecret, "the id of the sealing secret": Secret(strings.Repeat(string(id[:]), 4)), "nothing": Secret(make([]byte, 32)),
 	} {
-		aead, err := SealSecret{secret}.sealKey(sealAccess, &k)
+		aead, err := SealSecret{&secret}.sealKey(sealAccess, &k)
 		require.NoError(t, err)
 		guesses["derived from "+name] = forge(&sealer{id, sealAccess, aead})
 		raw := make([]byte, chacha20poly1305.KeySize)

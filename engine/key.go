@@ -17,7 +17,10 @@ const (
 	MinSecretBytes  = 16
 )
 
-// Secret is a secret that prints as [redacted], whatever prints it.
+// Secret is a secret that prints as [redacted], whatever prints it: package fmt with
+// any verb, log/slog, JSON, YAML. The one gap is fmt's own: it does not ask a field
+// that is not exported, so whoever holds a Secret in one must not be printed, or
+// have a Format method.
 type Secret string
 
 const redacted = "[redacted]"

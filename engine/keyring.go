@@ -172,7 +172,7 @@ func unchanged(old *keyring, k *Key, next *keyring) *keyRecord {
 		return nil
 	}
 	r := old.keys[k.Name]
-	same := r != nil && old.rules == next.rules && slices.Equal(old.seal, next.seal) &&
+	same := r != nil && old.rules == next.rules && slices.EqualFunc(old.seal, next.seal, SealSecret.equal) &&
 		r.Secret == k.Secret && r.RevocableTokens == k.RevocableTokens && r.State == k.State && r.NotAfter == k.NotAfter &&
 		r.Since == k.Since && r.Sandbox == k.Sandbox && r.Restrictions.equal(&k.Restrictions) && r.whole.text == orEveryChannel(k.Capability).String()
 	if !same {

@@ -13,7 +13,23 @@ import (
 // SealSecret is a secret of the server's own, from which the keys are derived
 // that issued tokens are sealed with. It is never the secret of an API key: whose
 // holder could then seal for himself more than his key may do.
-type SealSecret struct{ secret Secret }
+//
+// It points to its text: of a field that is not exported package fmt prints what is
+// there without asking it how, but of a pointer only the address.
+type SealSecret struct{ text *Secret }
+
+// Format implements fmt.Formatter.
+func (SealSecret) Format(f fmt.State, verb rune) { Secret("").Format(f, verb) }
+
+func (s SealSecret) equal(other SealSecret) bool { return s.value() == other.value() }
+
+// value returns the text, "" of the zero SealSecret.
+func (s SealSecret) value() Secret {
+	if s.text == nil {
+		return ""
+	}
+	return *s.text
+}
 
 // MinSealSecretBytes is the shortest sealing secret.
 const MinSealSecretBytes = 32
@@ -23,7 +39,7 @@ func NewSealSecret(secret Secret) (SealSecret, error) {
 	if len(secret) < MinSealSecretBytes {
 		return SealSecret{}, fmt.Errorf("engine: a sealing secret is shorter than %d bytes", MinSealSecretBytes)
 	}
-	return SealSecret{secret}, nil
+	return SealSecret{&secret}, nil
 }
 
 // sealID names a sealing secret in a token, in the clear, so that secrets can be
@@ -31,7 +47,7 @@ func NewSealSecret(secret Secret) (SealSecret, error) {
 type sealID [8]byte
 
 func (s SealSecret) id() (id sealID) {
-	sum := sha256.Sum256([]byte("portcullis seal id\x00" + string(s.secret)))
+	sum := sha256.Sum256([]byte("portcullis seal id\x00" + string(s.value())))
 	copy(id[:], sum[:])
 	return id
 }
@@ -55,7 +71,7 @@ const sealVersion = 1
 func (s SealSecret) sealKey(kind sealKind, k *Key) (cipher.AEAD, error) {
 	epoch := sha256.Sum256([]byte("portcullis key epoch\x00" + k.Name + "\x00" + string(k.Secret)))
 	info := string([]byte{sealVersion, byte(kind)}) + k.Name + "\x00" + string(epoch[:16])
-	key, err := hkdf.Key(sha256.New, []byte(s.secret), nil, info, chacha20poly1305.KeySize)
+	key, err := hkdf.Key(sha256.New, []byte(s.value()), nil, info, chacha20poly1305.KeySize)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +92,7 @@ type sealers [sealKinds][]sealer
 // prepareSealers derives the sealers of a key, newest secret first.
 func prepareSealers(secrets []SealSecret, k *Key) (all sealers, err error) {
 	for _, s := range secrets {
-		if s.secret == "" {
+		if s.value() == "" {
 			return all, errors.New("engine: an empty sealing secret")
 		}
 		for kind := sealAccess; kind < sealKinds; kind++ {

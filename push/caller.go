@@ -14,7 +14,7 @@ type Caller struct {
 	Grant    *engine.Grant       // of the credential; nil when a device token stands alone
 	Identity engine.Identity     // who the credential's bearer is
 	Device   *engine.DeviceGrant // of the device token, beside the credential or alone; nil for none
-	Secret   string              // the deviceSecret; "" for none
+	Secret   engine.Secret       // the deviceSecret; "" for none
 
 	held      capability.Op // what Grant grants on any channel
 	heldKnown bool
@@ -88,7 +88,7 @@ func (c *Caller) isNot(deviceID string) bool {
 // proves says whether the caller is the device of that id: d, which is nil when it
 // is not registered. secret is a deviceSecret that the request has brought along
 // otherwise.
-func (c *Caller) proves(d *device, secret string, now engine.UnixMilli) error {
+func (c *Caller) proves(d *device, secret engine.Secret, now engine.UnixMilli) error {
 	if c.Secret != "" {
 		secret = c.Secret
 	}
@@ -113,7 +113,7 @@ func (c *Caller) speaksFor(clientID string) error {
 }
 
 // owns says whether the caller, who is no admin, may come back to a device.
-func (c *Caller) owns(d *device, secret string, now engine.UnixMilli) error {
+func (c *Caller) owns(d *device, secret engine.Secret, now engine.UnixMilli) error {
 	if err := c.mayPush(); err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ type Details struct {
 // Change is what a request wants a device to be. What it does not name is empty.
 type Change struct {
 	Details
-	Secret string // the deviceSecret
+	Secret engine.Secret // the deviceSecret
 }
 
 // What a platform and a form factor may be (Ably's documentation of

@@ -170,7 +170,7 @@ func (k *keptRecord) read(value []byte) error {
 }
 
 // hashOf returns what is kept of a deviceSecret, nil for none.
-func hashOf(secret string) []byte {
+func hashOf(secret engine.Secret) []byte {
 	if secret == "" {
 		return nil
 	}

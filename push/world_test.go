@@ -151,7 +151,7 @@ func (w *world) alone(token string, at engine.UnixMilli) *push.Caller {
 
 func secretly(c *push.Caller, secret string) *push.Caller {
 	both := *c
-	both.Secret = secret
+	both.Secret = engine.Secret(secret)
 	return &both
 }
 
@@ -160,7 +160,7 @@ func phone(id, clientID, secret string) *push.Change {
 	return &push.Change{Details: push.Details{
 		ID: id, ClientID: clientID, Platform: "ios", FormFactor: "phone",
 		Recipient: []byte(`{"deviceToken":"740f","transportType":"apns"}`),
-	}, Secret: secret}
+	}, Secret: engine.Secret(secret)}
 }
 
 // register registers a device and returns its device token.

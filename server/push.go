@@ -68,7 +68,7 @@ func (s *Server) findCaller(ctx *fasthttp.RequestCtx, w *work, now engine.UnixMi
 	if err := admission.Admit(&w.session, &w.grant, s.settings.Load().peer(ctx, clientID)); err != nil {
 		return nil, err
 	}
-	c := &push.Caller{Grant: &w.grant, Identity: w.session.Identity(), Secret: string(ctx.Request.Header.Peek(headerDeviceSecret))}
+	c := &push.Caller{Grant: &w.grant, Identity: w.session.Identity(), Secret: engine.Secret(ctx.Request.Header.Peek(headerDeviceSecret))}
 	if len(device) > 0 {
 		token, err := bearer(&w.header, device) // as it is or, as some SDKs send it, in base64
 		if err != nil {

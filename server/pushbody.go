@@ -126,7 +126,7 @@ func readDevice(ctx *fasthttp.RequestCtx) (*push.Change, error) {
 	if !o.text("clientId", &c.ClientID) {
 		return nil, engine.ErrRequestClientID
 	}
-	if !o.text("id", &c.ID) || !o.text("platform", &c.Platform) || !o.text("formFactor", &c.FormFactor) || !o.text("deviceSecret", &c.Secret) {
+	if !o.text("id", &c.ID) || !o.text("platform", &c.Platform) || !o.text("formFactor", &c.FormFactor) || !o.text("deviceSecret", (*string)(&c.Secret)) {
 		return nil, engine.ErrBody.WithDetail("id, platform, formFactor and deviceSecret must be strings")
 	}
 	switch metadata := o["metadata"].(type) {

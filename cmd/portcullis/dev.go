@@ -32,6 +32,7 @@ func newDev(g *globals) *cobra.Command {
 					return failf(exitUsage, "%s %s: dev listens on loopback addresses only, such as 127.0.0.1:8080", flag, address)
 				}
 			}
+			warnUnguarded(cmd)
 			key := randomKey()
 			name, secret, _ := strings.Cut(string(key), ":")
 			failed := make(chan error, 1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -25,6 +26,7 @@ func newServe(g *globals) *cobra.Command {
 			"that it names, and POST /-/reload on the admin listener have it read its configuration again.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			warnUnguarded(cmd)
 			source, c, err := flags.load(cmd)
 			if err != nil {
 				return err
@@ -34,6 +36,14 @@ func newServe(g *globals) *cobra.Command {
 	}
 	flags.add(cmd)
 	return cmd
+}
+
+// warnUnguarded guards the memory, and says so where the system does not let it. A
+// server without is better than none.
+func warnUnguarded(cmd *cobra.Command) {
+	if err := guardMemory(); err != nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), "portcullis: warning:", err)
+	}
 }
 
 // serveConfig runs a server of a configuration, and reloads it.

@@ -61,6 +61,10 @@ faults: needs build ## kills, damage and full disks under the store, the long ru
 races: ## a million revocations that race with verdicts, without and with a margin, and 50,000 over HTTP, under the race detector
 	PORTCULLIS_LONG=1 go test -race -count=1 -timeout 2h -v -run '^TestNo(VerdictAfterRevokeAcceptsTheToken|RequestAfterTheAnswerIsAdmitted)$$' ./engine ./server
 
+timing: ## can wrong MACs and secrets be told apart by time: a million samples of each, written to docs/results/timing.txt
+	@{ uname -srm; go version; } > docs/results/timing.txt
+	PORTCULLIS_LONG=1 go test ./internal/timing -count=1 -run '^TestTiming$$' -v | tee -a docs/results/timing.txt
+
 bench: ## benchmarks of the engine and of capabilities, then side by side with the peers
 	go test -run '^$$' -bench . -benchmem ./engine ./capability ./server/realtime
 	cd bench && go test -run '^$$' -bench . -benchmem ./...

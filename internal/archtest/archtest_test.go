@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"internal/vectors":      {"engine", "capability"},
 	"internal/config":       {"engine", "capability", "internal/nearest"},
 	"internal/conformance":  {"admission", "engine", "capability", "internal/vectors"},
+	"internal/timing":       {},
 	"internal/errdoc":       {"engine"},
 	"internal/doctest":      {},
 	"internal/archtest":     {},

@@ -12,7 +12,7 @@ FUZZ     := FuzzToken FuzzClaims FuzzEmbedded FuzzSpelling FuzzCapability FuzzCh
 MODULES  := e2e bench examples/embed examples/auth-server/go
 TOOL     := go tool -modfile=tools/go.mod
 
-.PHONY: help run build check test unit modules e2e slow connections faults races fuzz bench ratios profile docs needs
+.PHONY: help run build check test unit modules e2e slow connections faults races timing fuzz bench ratios profile docs needs
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12

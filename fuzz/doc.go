@@ -10,6 +10,11 @@
 //	FuzzCapability   parse, format, match and intersect obey their laws and the oracle
 //	FuzzChannel      a channel name is read as the oracle reads it
 //	FuzzSequences    through revocations, new keys and time, a cached verdict is that of no cache
+//	FuzzTokenRequest a TokenRequest is read, redeemed or refused as the oracle does, and
+//	                 its nonce spent only then
+//	FuzzRoundTrip    what is minted, or requested and issued, is what was asked for
+//	FuzzHTTP         raw bytes get no internal error, and no answer behind a request
+//	                 whose end is in doubt
 //
 // With the build tag planted, the environment variable PLANTED_DEFECT puts one
 // defect between a target and the engine; TestPlantedDefects holds that every

@@ -30,6 +30,13 @@ var defects = map[string]string{
 	"unseen-revocation":      "FuzzSequences",
 	"yesterdays-key":         "FuzzSequences",
 	"eternal-hit":            "FuzzSequences",
+	"last-name-wins":         "FuzzTokenRequest",
+	"timestamp-leeway":       "FuzzTokenRequest",
+	"nonce-first":            "FuzzTokenRequest",
+	"cut-client-id":          "FuzzRoundTrip",
+	"rounded-expiry":         "FuzzRoundTrip",
+	"bare-http":              "FuzzHTTP",
+	"internal-error":         "FuzzHTTP",
 }
 
 // TestPlantedDefects runs each target against its planted defect for at most a

@@ -2,9 +2,12 @@ package fuzz
 
 import (
 	"bytes"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
+	"strconv"
 	"strings"
 
 	"portcullis/capability"
@@ -96,4 +99,46 @@ func parseChannel(name []byte) (capability.Resource, error) {
 		}
 	}
 	return capability.ParseChannel(name)
+}
+
+// parseRequest reads a TokenRequest.
+func parseRequest(r *engine.TokenRequest, body []byte) error {
+	if planted == "last-name-wins" { // as the readers of most languages read
+		var members map[string]json.RawMessage
+		if json.Unmarshal(body, &members) == nil {
+			body, _ = json.Marshal(members)
+		}
+	}
+	return engine.ParseTokenRequest(r, body)
+}
+
+// redeem redeems a TokenRequest at now.
+func redeem(v *engine.Verifier, g *engine.Grant, r *engine.TokenRequest, spender engine.Spender, now int64) error {
+	switch planted {
+	case "timestamp-leeway": // a little leeway beside the window
+		if stamped, err := strconv.ParseInt(string(r.Timestamp), 10, 64); err == nil && stamped < now {
+			now -= min(500, now-stamped)
+		}
+	case "nonce-first": // spent before anything is known
+		_, _ = spender.Spend(context.Background(), new(engine.Nonce))
+	}
+	return v.Redeem(context.Background(), g, r, spender, engine.UnixMilli(now))
+}
+
+// mint mints a JWT.
+func mint(s *engine.Signer, p *engine.TokenParams) ([]byte, error) {
+	if planted == "cut-client-id" { // as columns of a fixed width do
+		q := *p
+		q.ClientID = q.ClientID[:min(len(q.ClientID), 32)]
+		p = &q
+	}
+	return s.AppendJWT(nil, p)
+}
+
+// verifyIssued verifies an issued token.
+func verifyIssued(v *engine.Verifier, g *engine.Grant, token []byte, now int64) error {
+	if planted == "rounded-expiry" { // a clock of whole seconds
+		now = (now + 999) / 1000 * 1000
+	}
+	return v.VerifyToken(g, token, engine.UnixMilli(now))
 }

@@ -22,7 +22,14 @@ func checkHead(ctx *fasthttp.RequestCtx) *engine.ErrorInfo {
 	if err := checkTarget(header.RequestURI()); err != nil {
 		return err
 	}
-	return checkFields(header)
+	chunked, err := checkFields(header)
+	if chunked {
+		// Where chunks end fasthttp reads more kindly than others: a line feed alone
+		// will do. What one reader takes for a trailer would be the next request to
+		// another, so nothing is read behind them.
+		ctx.SetConnectionClose()
+	}
+	return err
 }
 
 func knownMethod(method []byte) bool {
@@ -112,46 +119,47 @@ var singleNames = [singleFields]string{
 	"authorization", "content-type", "content-length", "transfer-encoding", "expect", "x-ably-clientid", "x-ably-devicetoken", "x-ably-devicesecret", "origin", "host",
 }
 
-// checkFields checks the header block as it was sent (RFC 9112 §5, §6).
-func checkFields(header *fasthttp.RequestHeader) *engine.ErrorInfo {
+// checkFields checks the header block as it was sent (RFC 9112 §5, §6), and says
+// whether the body comes in chunks.
+func checkFields(header *fasthttp.RequestHeader) (chunked bool, err *engine.ErrorInfo) {
 	var seen [singleFields]bool
 	block := header.RawHeaders()
 	for len(block) > 0 {
 		end := bytes.Index(block, []byte("\r\n"))
 		if end < 0 {
-			return engine.ErrBadRequest
+			return false, engine.ErrBadRequest
 		}
 		line := block[:end]
 		block = block[end+2:]
 		if bytes.IndexByte(line, '\n') >= 0 {
-			return engine.ErrBadRequest // a line feed alone ends a line for some readers only
+			return false, engine.ErrBadRequest // a line feed alone ends a line for some readers only
 		}
 		if len(line) == 0 {
 			continue // the end of the block
 		}
 		colon := bytes.IndexByte(line, ':')
 		if colon <= 0 || !isToken(line[:colon]) {
-			return engine.ErrBadRequest // a folded line begins with white space, which is no token
+			return false, engine.ErrBadRequest // a folded line begins with white space, which is no token
 		}
 		field, value := singleField(line[:colon]), bytes.TrimSpace(line[colon+1:])
 		if field < 0 {
 			continue
 		}
 		if seen[field] {
-			return engine.ErrBadRequest
+			return false, engine.ErrBadRequest
 		}
 		seen[field] = true
 		switch {
 		case field == fieldTransferEncoding && !bytes.EqualFold(value, []byte("chunked")):
-			return engine.ErrBadRequest
+			return false, engine.ErrBadRequest
 		case field == fieldExpect && !bytes.EqualFold(value, []byte("100-continue")):
-			return engine.ErrExpectation
+			return false, engine.ErrExpectation
 		}
 	}
 	if seen[fieldTransferEncoding] && (seen[fieldContentLength] || hasTrailers(header, &seen)) {
-		return engine.ErrBadRequest
+		return false, engine.ErrBadRequest
 	}
-	return nil
+	return seen[fieldTransferEncoding], nil
 }
 
 // hasTrailers says whether the trailer section of a chunked body has brought a

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"portcullis/engine"
 )
 
@@ -17,14 +19,22 @@ import (
 type limitedListener struct {
 	net.Listener
 	max, maxPerIP int // 0 means no limit
+	shed          prometheus.Counter
 
 	mu    sync.Mutex
 	open  int
 	perIP map[netip.Addr]int
 }
 
-func newLimitedListener(ln net.Listener, max, maxPerIP int) *limitedListener {
-	return &limitedListener{Listener: ln, max: max, maxPerIP: maxPerIP, perIP: make(map[netip.Addr]int)}
+func newLimitedListener(ln net.Listener, max, maxPerIP int, shed prometheus.Counter) *limitedListener {
+	return &limitedListener{Listener: ln, max: max, maxPerIP: maxPerIP, shed: shed, perIP: make(map[netip.Addr]int)}
+}
+
+// full says whether another connection would be one too many.
+func (l *limitedListener) full() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.max > 0 && l.open >= l.max
 }
 
 // overloaded is the whole answer to a connection that is one too many.
@@ -49,6 +59,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 			}
 			return &countedConn{conn, release}, nil
 		}
+		l.shed.Inc()
 		if _, secure := conn.(*tls.Conn); !secure {
 			// It fits the empty send buffer of a new connection.
 			_ = conn.SetWriteDeadline(time.Now().Add(time.Second))

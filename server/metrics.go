@@ -53,6 +53,8 @@ type metrics struct {
 	misses    prometheus.Counter
 
 	storeErrors          [storeOpCount]prometheus.Counter
+	shedStore            prometheus.Counter
+	shedConnection       prometheus.Counter
 	issued               prometheus.Counter
 	notIssued            prometheus.Counter
 	reloadOK, reloadedAt prometheus.Gauge
@@ -97,6 +99,11 @@ func newMetrics(version string, v *engine.Verifier, st store.Store) *metrics {
 		m.storeErrors[i] = storeErrors.WithLabelValues(name)
 	}
 	m.registry.MustRegister(storeErrors)
+	shed := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portcullis_shed_total", Help: "What was refused because there was too much of it.",
+	}, []string{"what"})
+	m.shedStore, m.shedConnection = shed.WithLabelValues("store"), shed.WithLabelValues("connection")
+	m.registry.MustRegister(shed)
 	if st != nil {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "portcullis_nonces", Help: "Nonces that are remembered.",

@@ -17,6 +17,7 @@ type route struct {
 	maxBody int  // bytes; 0 means maxBodyBytes
 	cors    bool // pages of other origins may use it
 	hidden  bool // with another method it is not there: 404 instead of 405, as Ably answers
+	writes  bool // what is not GET waits for the store
 }
 
 // routes are the public endpoints, by the path as it is sent: what is
@@ -28,25 +29,25 @@ var routes = map[string]*route{
 	"/v1/admit/batch":               {methods: []string{fasthttp.MethodPost}, handle: (*Server).admitBatch, maxBody: maxBatchBytes, cors: true},
 	"/time":                         {methods: []string{fasthttp.MethodGet}, handle: (*Server).time, cors: true},
 	"/stats":                        {methods: []string{fasthttp.MethodGet, fasthttp.MethodPost}, handle: (*Server).stats, cors: true},
-	"/keys/{}/requestToken":         {methods: []string{fasthttp.MethodPost}, handle: (*Server).requestToken, cors: true, hidden: true},
-	"/keys/{}/revokeTokens":         {methods: []string{fasthttp.MethodPost}, handle: (*Server).revokeTokens, cors: true, hidden: true},
+	"/keys/{}/requestToken":         {methods: []string{fasthttp.MethodPost}, handle: (*Server).requestToken, cors: true, hidden: true, writes: true},
+	"/keys/{}/revokeTokens":         {methods: []string{fasthttp.MethodPost}, handle: (*Server).revokeTokens, cors: true, hidden: true, writes: true},
 	"/channels/{}":                  {methods: []string{fasthttp.MethodGet}, handle: (*Server).channelStatus, cors: true},
 	"/channels/{}/messages":         {methods: []string{fasthttp.MethodGet, fasthttp.MethodPost}, handle: (*Server).messages, maxBody: maxPublishBytes, cors: true},
 	"/channels/{}/presence":         {methods: []string{fasthttp.MethodGet}, handle: (*Server).presence, cors: true},
 	"/channels/{}/presence/history": {methods: []string{fasthttp.MethodGet}, handle: (*Server).presenceHistory, cors: true},
 	"/channels/{}/history":          {methods: []string{fasthttp.MethodGet}, handle: (*Server).messages, cors: true},
 	"/push/deviceRegistrations": {
-		methods: []string{fasthttp.MethodPost, fasthttp.MethodGet, fasthttp.MethodDelete}, handle: (*Server).deviceRegistrations, cors: true,
+		methods: []string{fasthttp.MethodPost, fasthttp.MethodGet, fasthttp.MethodDelete}, handle: (*Server).deviceRegistrations, cors: true, writes: true,
 	},
 	"/push/deviceRegistrations/{}": {
-		methods: []string{fasthttp.MethodGet, fasthttp.MethodPut, fasthttp.MethodPatch, fasthttp.MethodDelete}, handle: (*Server).deviceRegistration, cors: true,
+		methods: []string{fasthttp.MethodGet, fasthttp.MethodPut, fasthttp.MethodPatch, fasthttp.MethodDelete}, handle: (*Server).deviceRegistration, cors: true, writes: true,
 	},
 	"/push/channelSubscriptions": {
-		methods: []string{fasthttp.MethodPost, fasthttp.MethodGet, fasthttp.MethodDelete}, handle: (*Server).channelSubscriptions, cors: true,
+		methods: []string{fasthttp.MethodPost, fasthttp.MethodGet, fasthttp.MethodDelete}, handle: (*Server).channelSubscriptions, cors: true, writes: true,
 	},
 	"/push/channels": {methods: []string{fasthttp.MethodGet}, handle: (*Server).pushChannels, cors: true},
-	"/apps":          {methods: []string{fasthttp.MethodPost}, handle: (*Server).createApp, cors: true},
-	"/apps/{}":       {methods: []string{fasthttp.MethodDelete}, handle: (*Server).deleteApp, cors: true},
+	"/apps":          {methods: []string{fasthttp.MethodPost}, handle: (*Server).createApp, cors: true, writes: true},
+	"/apps/{}":       {methods: []string{fasthttp.MethodDelete}, handle: (*Server).deleteApp, cors: true, writes: true},
 	"/livez":         {methods: []string{fasthttp.MethodGet}, handle: (*Server).live},
 	"/readyz":        {methods: []string{fasthttp.MethodGet}, handle: (*Server).ready},
 }
@@ -159,7 +160,11 @@ func (s *Server) serveRoute(ctx *fasthttp.RequestCtx, r *route) {
 	method := ctx.Method()
 	for _, allowed := range r.methods {
 		if string(method) == allowed || allowed == fasthttp.MethodGet && string(method) == fasthttp.MethodHead {
-			r.handle(s, ctx)
+			if r.writes && !ctx.IsGet() && !ctx.IsHead() {
+				s.serveWriting(ctx, r)
+			} else {
+				r.handle(s, ctx)
+			}
 			return
 		}
 	}
@@ -169,4 +174,15 @@ func (s *Server) serveRoute(ctx *fasthttp.RequestCtx, r *route) {
 	}
 	s.refuse(ctx, engine.ErrMethod)
 	ctx.Response.Header.Set(fasthttp.HeaderAllow, strings.Join(r.methods, ", "))
+}
+
+// serveWriting serves a request that waits for the store, if there is room for it.
+func (s *Server) serveWriting(ctx *fasthttp.RequestCtx, r *route) {
+	if !s.storeWork.begin(s.now()) {
+		s.metrics.shedStore.Inc()
+		s.refuse(ctx, engine.ErrOverloaded)
+		return
+	}
+	defer s.storeWork.end()
+	r.handle(s, ctx)
 }

@@ -47,6 +47,7 @@ type Options struct {
 	Settings            Settings
 	MaxConnections      int           // 0 means DefaultMaxConnections
 	MaxConnectionsPerIP int           // 0 means no limit
+	MaxStoreRequests    int           // that wait for the store at once; 0 means DefaultMaxStoreRequests
 	AdminToken          engine.Secret // what admin requests must bear; "" means nothing
 	LoopbackOnly        bool          // the public listener is on a loopback address: refuse requests under other names
 	AdminLoopbackOnly   bool          // the same of the admin listener
@@ -89,6 +90,9 @@ type Server struct {
 	devices  *push.Registry // nil without a store
 	bodies   bodyBudget
 
+	storeWork storeWork
+	listener  atomic.Pointer[limitedListener] // the public one, while it serves
+
 	namespaces atomic.Pointer[map[string]*admission.Namespaces] // by app
 
 	revocationRate rate
@@ -102,12 +106,16 @@ func New(o Options) *Server {
 	if o.MaxConnections == 0 {
 		o.MaxConnections = DefaultMaxConnections
 	}
+	if o.MaxStoreRequests == 0 {
+		o.MaxStoreRequests = DefaultMaxStoreRequests
+	}
 	s := &Server{
 		options: o, verifier: o.Verifier, now: o.Now, log: o.Log,
 		work:     sync.Pool{New: func() any { return new(work) }},
 		refusals: admission.NewRefusals(o.RefusalLimit),
 		issuer:   engine.NewIssuer(),
 	}
+	s.storeWork.max = int64(o.MaxStoreRequests)
 	if s.now == nil {
 		s.now = engine.Now
 	}
@@ -280,8 +288,9 @@ func (s *Server) time(ctx *fasthttp.RequestCtx) {
 
 func (s *Server) live(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("ok\n") }
 
-// ready is false while the server drains and while its store is not well. A floor
-// concerns signed TokenRequests alone: it is told, and the server is ready.
+// ready is false while the server drains, while it has no room for another
+// connection and while its store is not well. A floor and shedding concern requests
+// that need the store alone: they are told, and the server is ready.
 func (s *Server) ready(ctx *fasthttp.RequestCtx) {
 	unready := func(why string) {
 		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
@@ -289,6 +298,10 @@ func (s *Server) ready(ctx *fasthttp.RequestCtx) {
 	}
 	if s.draining.Load() {
 		unready("draining")
+		return
+	}
+	if l := s.listener.Load(); l != nil && l.full() {
+		unready("no room for another connection")
 		return
 	}
 	if s.options.Store == nil {
@@ -300,6 +313,8 @@ func (s *Server) ready(ctx *fasthttp.RequestCtx) {
 		unready("the store is not well") // why is in the log: it may name files
 	case status.Floor > s.now():
 		ctx.SetBodyString("ok\nsigned token requests are refused until " + status.Floor.Time().Format(time.RFC3339) + "\n")
+	case s.storeWork.shedding(s.now()):
+		ctx.SetBodyString("ok\nsome requests that need the store are refused: there are too many\n")
 	default:
 		ctx.SetBodyString("ok\n")
 	}
@@ -310,7 +325,9 @@ func (s *Server) Serve(ln net.Listener) error {
 	if s.draining.Load() {
 		return ln.Close()
 	}
-	return s.public.Serve(newLimitedListener(ln, s.options.MaxConnections, s.options.MaxConnectionsPerIP))
+	limited := newLimitedListener(ln, s.options.MaxConnections, s.options.MaxConnectionsPerIP, s.metrics.shedConnection)
+	s.listener.Store(limited)
+	return s.public.Serve(limited)
 }
 
 // ServeAdmin answers admin requests on ln until Shutdown. It then returns nil.

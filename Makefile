@@ -12,7 +12,7 @@ FUZZ     := FuzzToken FuzzClaims FuzzEmbedded FuzzSpelling FuzzCapability FuzzCh
 MODULES  := e2e bench examples/embed examples/auth-server/go
 TOOL     := go tool -modfile=tools/go.mod
 
-.PHONY: help run build check test unit modules e2e slow connections faults races timing fuzz bench ratios profile docs needs
+.PHONY: help run build check test unit modules e2e slow connections faults overload races timing fuzz bench ratios profile docs needs
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -56,7 +56,10 @@ fuzz: ## run every fuzz target for FUZZTIME (20s) each
 
 faults: needs build ## kills, damage and full disks under the store, the long runs
 	PORTCULLIS_STORE_LONG=1 go test -count=1 -timeout 30m -v ./store/...
-	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -v -run '^TestNothingAcknowledgedIsLostByAKill$$' .
+	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -timeout 30m -v -run '^(TestNothingAcknowledgedIsLostByAKill|TestNothingIsAcknowledgedAfterASyncHasFailed|TestInvalidConfigurations)$$' .
+
+overload: needs build ## twice and ten times the TokenRequests that a disk can take, a minute each
+	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -timeout 30m -v -run '^TestOverload$$' .
 
 races: ## a million revocations that race with verdicts, without and with a margin, and 50,000 over HTTP, under the race detector
 	PORTCULLIS_LONG=1 go test -race -count=1 -timeout 2h -v -run '^TestNo(VerdictAfterRevokeAcceptsTheToken|RequestAfterTheAnswerIsAdmitted)$$' ./engine ./server

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Go, where it is missing: Node.js with npm,
-# openssl, and what runs the samples in Python, Java and PHP. Then the JavaScript
+# openssl, strace, which stands for bad disks, and what runs the samples in Python, Java and PHP. Then the JavaScript
 # packages of the end-to-end tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 missing=()
 command -v node >/dev/null && command -v npm >/dev/null || missing+=(nodejs npm)
 command -v openssl >/dev/null || missing+=(openssl)
+[ "$(uname)" != Linux ] || command -v strace >/dev/null || missing+=(strace)
 /usr/bin/python3 -c 'import jwt' 2>/dev/null || missing+=(python3 python3-jwt)
 command -v java >/dev/null && command -v javac >/dev/null || missing+=(default-jdk-headless)
 command -v php >/dev/null || missing+=(php-cli)

@@ -7,9 +7,9 @@ SHELL      := /bin/bash
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 20s
-FUZZ     := FuzzToken FuzzClaims FuzzEmbedded FuzzSpelling FuzzCapability FuzzChannel FuzzSequences
+FUZZ     := FuzzToken FuzzClaims FuzzEmbedded FuzzSpelling FuzzAccessToken FuzzCapability FuzzChannel FuzzSequences
 # What is not a module of the root's own. Every one is tested by `make test`.
-MODULES  := e2e bench examples/embed examples/auth-server/go
+MODULES  := e2e bench examples/embed examples/auth-server/go examples/oauth-server
 TOOL     := go tool -modfile=tools/go.mod
 
 .PHONY: help run build check test unit modules e2e slow connections faults races fuzz bench ratios profile docs needs
@@ -56,13 +56,14 @@ fuzz: ## run every fuzz target for FUZZTIME (20s) each
 
 faults: needs build ## kills, damage and full disks under the store, the long runs
 	PORTCULLIS_STORE_LONG=1 go test -count=1 -timeout 30m -v ./store/...
-	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -v -run '^TestNothingAcknowledgedIsLostByAKill$$' .
+	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -v -run '^Test(NothingAcknowledgedIsLostByAKill|NothingSpentIsGoodAgainAfterAKill)$$' .
 
-races: ## a million revocations that race with verdicts, without and with a margin, and 50,000 over HTTP, under the race detector
+races: ## a million revocations that race with verdicts, without and with a margin, and 50,000 over HTTP; a million introspections while services change; under the race detector
 	PORTCULLIS_LONG=1 go test -race -count=1 -timeout 2h -v -run '^TestNo(VerdictAfterRevokeAcceptsTheToken|RequestAfterTheAnswerIsAdmitted)$$' ./engine ./server
+	PORTCULLIS_LONG=1 go test -race -count=1 -timeout 2h -v -run '^TestIntrospectionsWhileServicesChange$$' ./oauth
 
-bench: ## benchmarks of the engine and of capabilities, then side by side with the peers
-	go test -run '^$$' -bench . -benchmem ./engine ./capability
+bench: ## benchmarks of the engine, of capabilities and of introspection, then side by side with the peers
+	go test -run '^$$' -bench . -benchmem ./engine ./capability ./oauth
 	cd bench && go test -run '^$$' -bench . -benchmem ./...
 	cd bench && go run ./cmd/ratio
 

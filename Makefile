@@ -7,9 +7,9 @@ SHELL      := /bin/bash
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 20s
-FUZZ     := FuzzToken FuzzClaims FuzzEmbedded FuzzSpelling FuzzCapability FuzzChannel FuzzSequences FuzzTokenRequest FuzzRoundTrip FuzzHTTP
+FUZZ     := FuzzToken FuzzClaims FuzzEmbedded FuzzSpelling FuzzAccessToken FuzzCapability FuzzChannel FuzzSequences FuzzTokenRequest FuzzRoundTrip FuzzHTTP
 # What is not a module of the root's own. Every one is tested by `make test`.
-MODULES  := e2e bench examples/embed examples/auth-server/go
+MODULES  := e2e bench examples/embed examples/auth-server/go examples/oauth-server
 TOOL     := go tool -modfile=tools/go.mod
 
 .PHONY: help run build check test unit modules e2e slow connections faults overload races timing fuzz bench ratios profile docs needs
@@ -56,20 +56,21 @@ fuzz: ## run every fuzz target for FUZZTIME (20s) each
 
 faults: needs build ## kills, damage and full disks under the store, the long runs
 	PORTCULLIS_STORE_LONG=1 go test -count=1 -timeout 30m -v ./store/...
-	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -timeout 30m -v -run '^(TestNothingAcknowledgedIsLostByAKill|TestNothingIsAcknowledgedAfterASyncHasFailed|TestInvalidConfigurations)$$' .
+	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -timeout 30m -v -run '^(TestNothingAcknowledgedIsLostByAKill|TestNothingSpentIsGoodAgainAfterAKill|TestNothingIsAcknowledgedAfterASyncHasFailed|TestInvalidConfigurations)$$' .
 
 overload: needs build ## twice and ten times the TokenRequests that a disk can take, a minute each
 	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -timeout 30m -v -run '^TestOverload$$' .
 
-races: ## a million revocations that race with verdicts, without and with a margin, and 50,000 over HTTP, under the race detector
+races: ## a million revocations that race with verdicts, without and with a margin, and 50,000 over HTTP; a million introspections while services change; under the race detector
 	PORTCULLIS_LONG=1 go test -race -count=1 -timeout 2h -v -run '^TestNo(VerdictAfterRevokeAcceptsTheToken|RequestAfterTheAnswerIsAdmitted)$$' ./engine ./server
+	PORTCULLIS_LONG=1 go test -race -count=1 -timeout 2h -v -run '^TestIntrospectionsWhileServicesChange$$' ./oauth
 
 timing: ## can wrong MACs and secrets be told apart by time: a million samples of each, written to docs/results/timing.txt
 	@{ uname -srm; go version; } > docs/results/timing.txt
 	PORTCULLIS_LONG=1 go test ./internal/timing -count=1 -run '^TestTiming$$' -v | tee -a docs/results/timing.txt
 
-bench: ## benchmarks of the engine and of capabilities, then side by side with the peers
-	go test -run '^$$' -bench . -benchmem ./engine ./capability ./server/realtime
+bench: ## benchmarks of the engine, of capabilities, of connections and of introspection, then side by side with the peers
+	go test -run '^$$' -bench . -benchmem ./engine ./capability ./server/realtime ./oauth
 	cd bench && go test -run '^$$' -bench . -benchmem ./...
 	cd bench && go run ./cmd/ratio
 

@@ -33,6 +33,8 @@ type cacheEntry struct {
 	// in force yet will be (0: none). pendingAt is stored before checked.
 	checked   atomic.Pointer[revocationSet]
 	pendingAt atomic.Int64
+
+	access *accessVerdict // of a service's access token; nil in those of Ably tokens
 }
 
 // judgement is what a fresh verdict says of revocations.
@@ -109,7 +111,7 @@ func (c *tokenCache) recall(dst *Grant, token []byte, now UnixMilli) (known bool
 		return false, nil
 	}
 	entry := c.get(token)
-	if entry == nil {
+	if entry == nil || entry.access != nil {
 		return false, nil
 	}
 	usable, err := entry.check(now)
@@ -147,14 +149,18 @@ func (c *tokenCache) put(token []byte, g *Grant, j judgement) {
 	}
 	e.pendingAt.Store(int64(j.pendingAt))
 	e.checked.Store(j.revocations)
+	c.insert(e)
+}
 
-	ledger := g.key.ledger
+// insert gives a whole entry to ristretto, unless its key has its share.
+func (c *tokenCache) insert(e *cacheEntry) {
+	ledger := e.key.ledger
 	if ledger.cachedBytes.Load()+e.cost > c.maxBytes/2 {
 		return
 	}
 	c.bytes.Add(e.cost)
 	ledger.cachedBytes.Add(e.cost)
-	if !c.ristretto.Set(c.index(token), e, e.cost) {
+	if !c.ristretto.Set(c.index(e.token), e, e.cost) {
 		c.bytes.Add(-e.cost)
 		ledger.cachedBytes.Add(-e.cost)
 	}

@@ -140,6 +140,11 @@ var (
 	ErrSealSecretMissing  = define(StepService, "seal_secret_missing", 50000, 500, "internal error", "the Verifier has no sealing secret to issue tokens with", "give Options.Seal; the command makes one and keeps it in the store")
 	ErrInternal           = define(StepService, "internal", 50000, 500, "internal error", "a defect in the server", "report it, with the log line")
 	ErrOverloaded         = define(StepService, "overloaded", 50004, 503, "overloaded", "the server sheds load", "retry after the time that Retry-After gives")
+	ErrAccessToken        = define(StepCredential, "access_token_invalid", 40144, 401, "invalid access token", "an opaque access token, code, ticket or refresh token that this service has not issued, or of another issuer", "authorize the client again")
+	ErrAccessTokenIssuer  = define(StepClaims, "access_token_issuer", 40144, 401, "invalid access token", "iss is not the issuer of the service", "set issuer of the service to the iss of its tokens, letter for letter")
+	ErrAccessTokenClaim   = define(StepClaims, "access_token_claim", 40144, 401, "invalid access token", "client_id, jti, sub, scope or aud is missing or of a wrong type, or aud does not name the audience of the service", "see docs/http.md for the claims of each token profile")
+	ErrAccessTokenProof   = define(StepClaims, "access_token_proof", 40144, 401, "invalid access token", "the access token is bound to a key (cnf), and no proof of possession is served here", "issue a bearer token")
+	ErrAccessTokenClient  = define(StepKeyState, "access_token_client", 40144, 401, "invalid access token", "the client of the access token is not configured any more", "authorize another client")
 )
 
 func define(step Step, reason Reason, code, status int, message, cause, fix string) *ErrorInfo {
@@ -157,6 +162,7 @@ func Errors() []*ErrorInfo {
 		ErrClaims, ErrIssuedAtMissing, ErrExpiryMissing, ErrTimeClaim, ErrTokenExpired, ErrExpiryOrder, ErrIssuedInFuture, ErrNotYetValid, ErrTTL,
 		ErrAblyHeader, ErrAblyClaim, ErrClaim, ErrClientID, ErrCapability, ErrCapabilitySize, ErrTokenRevoked, ErrNothingGranted,
 		ErrAblyTokenUnrecognized, ErrTokenKind, ErrDeviceToken, ErrDeviceTokenExpired, ErrDeviceTokenRevoked, ErrDeviceTokenStale, ErrDeviceTokenForeign, ErrDeviceSecret, ErrDeviceProof, ErrDeviceUnknown, ErrPushLimit,
+		ErrAccessToken, ErrAccessTokenIssuer, ErrAccessTokenClaim, ErrAccessTokenProof, ErrAccessTokenClient,
 		ErrTokenRequest, ErrTokenRequestKey, ErrMAC, ErrTimestamp, ErrRequestedTTL, ErrNonceReplayed, ErrTokenSize, ErrKeyMismatch, ErrBasicNeeded, ErrSandbox, ErrSandboxFull, ErrMessage, ErrMessageSize, ErrFrame, ErrFrameSize, ErrPresenceFull, ErrConnectionKey,
 		ErrKeyRemoved,
 		ErrForbidden, ErrAppConnections, ErrTokenConnections, ErrClientIDMismatch, ErrRequestClientID, ErrClientType, ErrChannel, ErrCapabilityDenied, ErrPresenceClientID, ErrOperationClientID,

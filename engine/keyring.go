@@ -41,6 +41,7 @@ type keyRecord struct {
 // ledger is what outlives a change of a key's configuration.
 type ledger struct {
 	revocations atomic.Pointer[revocationSet]
+	withdrawn   atomic.Pointer[withdrawnSet] // of a service's tokens; nil as long as none was
 	cachedBytes atomic.Int64
 	lastUsed    atomic.Int64 // UnixMilli
 
@@ -58,8 +59,10 @@ func (l *ledger) use(now UnixMilli) {
 // keyStore holds the present keyring and replaces it.
 type keyStore struct {
 	ring    atomic.Pointer[keyring]
-	mu      sync.Mutex // serialises replace and ledgerOf
+	mu      sync.Mutex // serialises replace, PrepareServices and ledgerOf
 	ledgers map[string]*ledger
+
+	services map[string]*ServiceKey // that were prepared last, by id
 }
 
 // replace makes keys and rules the present ones, all of it or nothing. Records of

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strings"
 )
 
 // RevocationTarget is what a revocation is aimed at.
@@ -18,8 +19,22 @@ const (
 	revocationTargets
 )
 
-// Revocation refuses, from AppliesAt on, the tokens of one key that its target
-// matches and that were issued before IssuedBefore.
+// The targets among the access tokens of a service. They apply at once, and
+// IssuedBefore is when the last token that they match has expired.
+const (
+	RevokeTokenID RevocationTarget = revocationTargets + iota // the access token whose jti is equal
+	RevokeFamily                                              // all tokens that came from one authorization
+	allTargets
+)
+
+// Valid says whether there is such a target.
+func (t RevocationTarget) Valid() bool { return t < allTargets }
+
+// OfService says whether the target is among the tokens of a service.
+func (t RevocationTarget) OfService() bool { return t >= revocationTargets }
+
+// Revocation refuses, from AppliesAt on, the tokens of one key, or of one service,
+// that its target matches and that were issued before IssuedBefore.
 type Revocation struct {
 	Target       RevocationTarget
 	Value        string
@@ -235,7 +250,23 @@ func (v *Verifier) Revoke(keyName string, revocations ...Revocation) {
 	v.keys.mu.Lock()
 	defer v.keys.mu.Unlock()
 	l := v.keys.ledgerOf(keyName)
-	l.revocations.Store(l.revocations.Load().with(revocations...))
+	ofKey := make([]Revocation, 0, len(revocations))
+	for _, r := range revocations {
+		if r.Target.OfService() {
+			l.withdraw(r)
+		} else {
+			ofKey = append(ofKey, r)
+		}
+	}
+	l.revocations.Store(l.revocations.Load().with(ofKey...))
+}
+
+// withdraw adds a revocation of a service's tokens. The caller holds mu.
+func (l *ledger) withdraw(r Revocation) {
+	if l.withdrawn.Load() == nil {
+		l.withdrawn.Store(new(withdrawnSet))
+	}
+	l.withdrawn.Load().add(withdrawnIDOf(r.Target, []byte(r.Value)), r.IssuedBefore)
 }
 
 // ForgetRevocations forgets what came into force before that time. It is for
@@ -247,7 +278,12 @@ func (v *Verifier) ForgetRevocations(before UnixMilli) {
 	for name, l := range v.keys.ledgers {
 		set := l.revocations.Load().without(before)
 		l.revocations.Store(set)
-		if set == noRevocations && ring.keys[name] == nil {
+		withdrawn := l.withdrawn.Load()
+		if withdrawn != nil {
+			withdrawn.forget(before)
+		}
+		service := v.keys.services[strings.TrimSuffix(name, ".")] != nil // its key holds the ledger
+		if set == noRevocations && withdrawn == nil && ring.keys[name] == nil && !service {
 			delete(v.keys.ledgers, name)
 		}
 	}
@@ -258,7 +294,7 @@ func (v *Verifier) RevocationCount() (n int) {
 	v.keys.mu.Lock()
 	defer v.keys.mu.Unlock()
 	for _, l := range v.keys.ledgers {
-		n += l.revocations.Load().count
+		n += l.revocations.Load().count + l.withdrawn.Load().len()
 	}
 	return n
 }

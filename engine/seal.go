@@ -60,7 +60,7 @@ const (
 	sealAccess sealKind = 1 // an Ably token
 	sealDevice sealKind = 2 // a device token, see device.go
 
-	sealKinds = 3
+	sealKinds = 3 // of API keys; those of services follow, see servicekey.go
 )
 
 const sealVersion = 1
@@ -69,8 +69,14 @@ const sealVersion = 1
 // sealed for one API key, are sealed with. An API key whose secret has been
 // replaced is another key: what was sealed for it before opens no more.
 func (s SealSecret) sealKey(kind sealKind, k *Key) (cipher.AEAD, error) {
-	epoch := sha256.Sum256([]byte("portcullis key epoch\x00" + k.Name + "\x00" + string(k.Secret)))
-	info := string([]byte{sealVersion, byte(kind)}) + k.Name + "\x00" + string(epoch[:16])
+	return s.derive(kind, k.Name, "portcullis key epoch\x00"+k.Name+"\x00"+string(k.Secret))
+}
+
+// derive derives the key of a kind and a name. What was sealed in one epoch opens
+// in no other.
+func (s SealSecret) derive(kind sealKind, name, epoch string) (cipher.AEAD, error) {
+	sum := sha256.Sum256([]byte(epoch))
+	info := string([]byte{sealVersion, byte(kind)}) + name + "\x00" + string(sum[:16])
 	key, err := hkdf.Key(sha256.New, []byte(s.value()), nil, info, chacha20poly1305.KeySize)
 	if err != nil {
 		return nil, err

@@ -17,7 +17,13 @@ const (
 	Replayed                     // it was spent before
 )
 
-// Nonce is one use of something that may be used once.
+// NearExpiry is how far ahead a nonce may expire that is also spent with another
+// expiry.
+const NearExpiry = 10 * 60_000 // milliseconds
+
+// Nonce is one use of something that may be used once. Whoever spends a Key again
+// does so with the same Expires, or both times with one that is at most NearExpiry
+// ahead: what is remembered for long is looked for where it must be.
 type Nonce struct {
 	Key     [16]byte  // what is spent, see NonceKey
 	Stamped UnixMilli // when its maker says it was made

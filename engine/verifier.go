@@ -90,6 +90,7 @@ type scratch struct {
 	set           capability.Set // of a TokenRequest, and its canonical text
 	canonicalText []byte
 	claims        claims
+	access        accessText
 	step          Step // the step that is being taken
 }
 

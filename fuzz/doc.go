@@ -7,6 +7,8 @@
 //	FuzzEmbedded     so does a token within one that nobody here can verify
 //	FuzzSpelling     of an admitted token no byte can be changed, added or left out,
 //	                 and a changed one that carries another grants no more than that
+//	FuzzAccessToken  an access token of a service gets the verdict of the oracle, cold and
+//	                 cached, and no Ably path takes it
 //	FuzzCapability   parse, format, match and intersect obey their laws and the oracle
 //	FuzzChannel      a channel name is read as the oracle reads it
 //	FuzzSequences    through revocations, new keys and time, a cached verdict is that of no cache

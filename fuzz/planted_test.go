@@ -26,6 +26,7 @@ var defects = map[string]string{
 	"losing-intersection":    "FuzzCapability",
 	"prefix-match":           "FuzzCapability",
 	"queues-attach":          "FuzzChannel",
+	"proof-ignored":          "FuzzAccessToken",
 	"margin-without-end":     "FuzzSequences",
 	"unseen-revocation":      "FuzzSequences",
 	"yesterdays-key":         "FuzzSequences",

@@ -24,10 +24,11 @@ const (
 	surfaceRevoke
 	surfaceREST
 	surfaceRealtime
+	surfaceIntrospect
 	surfaceCount
 )
 
-var surfaceNames = [surfaceCount]string{"admit", "batch", "requestToken", "revokeTokens", "rest", "realtime"}
+var surfaceNames = [surfaceCount]string{"admit", "batch", "requestToken", "revokeTokens", "rest", "realtime", "introspect"}
 
 // storeOp is what was asked of the store.
 type storeOp uint8
@@ -58,6 +59,7 @@ type metrics struct {
 	issued               prometheus.Counter
 	notIssued            prometheus.Counter
 	reloadOK, reloadedAt prometheus.Gauge
+	calls                *prometheus.CounterVec // of the authorization service
 }
 
 func newMetrics(version string, v *engine.Verifier, st store.Store) *metrics {
@@ -116,6 +118,10 @@ func newMetrics(version string, v *engine.Verifier, st store.Store) *metrics {
 	}, []string{"result"})
 	m.issued, m.notIssued = issued.WithLabelValues("issued"), issued.WithLabelValues("refused")
 	m.registry.MustRegister(issued)
+	m.calls = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portcullis_oauth_calls_total", Help: "Calls of the authorization service, by API and result code.",
+	}, []string{"api", "result"})
+	m.registry.MustRegister(m.calls)
 	m.reloadOK = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "portcullis_config_last_reload_successful", Help: "1 when the configuration was last read without a fault.",
 	})
@@ -155,6 +161,10 @@ func (m *metrics) lookedUp(hit bool) {
 		m.misses.Inc()
 	}
 }
+
+// called counts a call of the authorization service. Both labels are of closed sets:
+// the paths, and the codes of oauth.Results.
+func (m *metrics) called(path, code string) { m.calls.WithLabelValues(path, code).Inc() }
 
 // keyCollector reports the keys as they are when somebody looks.
 type keyCollector struct{ v *engine.Verifier }

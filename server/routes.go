@@ -23,7 +23,7 @@ type route struct {
 // routes are the public endpoints, by the path as it is sent: what is
 // percent-encoded or spelt otherwise is no path of ours. {} stands for a
 // parameter, which follows one of the parameterised words.
-var routes = map[string]*route{
+var routes = withCalls(map[string]*route{
 	"/":                             {methods: []string{fasthttp.MethodGet}, handle: (*Server).connect, cors: true, hidden: true},
 	"/v1/admit":                     {methods: []string{fasthttp.MethodGet, fasthttp.MethodPost}, handle: (*Server).admit, cors: true},
 	"/v1/admit/batch":               {methods: []string{fasthttp.MethodPost}, handle: (*Server).admitBatch, maxBody: maxBatchBytes, cors: true},
@@ -48,16 +48,29 @@ var routes = map[string]*route{
 	"/push/channels": {methods: []string{fasthttp.MethodGet}, handle: (*Server).pushChannels, cors: true},
 	"/apps":          {methods: []string{fasthttp.MethodPost}, handle: (*Server).createApp, cors: true, writes: true},
 	"/apps/{}":       {methods: []string{fasthttp.MethodDelete}, handle: (*Server).deleteApp, cors: true, writes: true},
+	"/v1/introspect": {methods: []string{fasthttp.MethodPost}, handle: (*Server).introspect},
 	"/livez":         {methods: []string{fasthttp.MethodGet}, handle: (*Server).live},
 	"/readyz":        {methods: []string{fasthttp.MethodGet}, handle: (*Server).ready},
+})
+
+// withCalls adds the endpoints of the authorization service, each under its two paths.
+func withCalls(routes map[string]*route) map[string]*route {
+	for _, call := range apiCalls {
+		r := &route{methods: []string{fasthttp.MethodPost}, handle: func(s *Server, ctx *fasthttp.RequestCtx) { call.handle(s, ctx) }}
+		routes["/api"+call.path], routes["/api/{}"+call.path] = r, r
+	}
+	return routes
 }
 
 // parameterised are the words after which a parameter follows.
-var parameterised = []string{"/channels/", "/keys/", "/apps/", "/push/deviceRegistrations/"}
+var parameterised = []string{"/channels/", "/keys/", "/apps/", "/push/deviceRegistrations/", "/api/"}
 
 // parameterOf returns where in path the parameter stands; from == to when there
 // is none.
 func parameterOf(path []byte) (from, to int) {
+	if bytes.HasPrefix(path, []byte("/api/auth/")) {
+		return 0, 0 // the service is that of the credentials
+	}
 	for _, word := range parameterised {
 		if bytes.HasPrefix(path, []byte(word)) {
 			from = len(word)

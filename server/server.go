@@ -89,6 +89,7 @@ type Server struct {
 	hub      *realtime.Hub
 	devices  *push.Registry // nil without a store
 	bodies   bodyBudget
+	services services // of authorization
 
 	storeWork storeWork
 	listener  atomic.Pointer[limitedListener] // the public one, while it serves
@@ -123,6 +124,7 @@ func New(o Options) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.sandbox = newSandbox(o.Verifier, o.Store, s.log)
+	s.services.init(o.Verifier, o.Store)
 	if o.Store != nil {
 		s.devices = push.New(o.Store, s.log)
 		s.sandbox.leaving = s.devices.ForgetApp

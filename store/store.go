@@ -57,10 +57,11 @@ const (
 	Apps        Bucket = "apps"         // sandbox apps, by app id
 	SealSecrets Bucket = "seal_secrets" // what issued tokens are sealed with, by secret id
 	Devices     Bucket = "devices"      // registrations and subscriptions for push messages; package push names them
+	Aliases     Bucket = "aliases"      // of the clients of authorization services, present and retired
 )
 
 // Buckets are all the buckets.
-var Buckets = []Bucket{Apps, SealSecrets, Devices}
+var Buckets = []Bucket{Apps, SealSecrets, Devices, Aliases}
 
 // Limits on records and revocations.
 const (
@@ -92,7 +93,12 @@ type Status struct {
 // RetentionOfRevocations is how long a revocation is kept after it has come into
 // force: no token that it refuses lives longer than an hour (Ably's limit for
 // revocable tokens); the rest is for clocks.
-const RetentionOfRevocations = time.Hour + 5*time.Minute
+const RetentionOfRevocations = time.Hour + RetentionAfterExpiry
+
+// RetentionAfterExpiry is how long a revocation is kept after the last token that it
+// refuses has expired, for clocks that differ. A revocation of a service's tokens
+// says itself when that is: in IssuedBefore.
+const RetentionAfterExpiry = 5 * time.Minute
 
 // FutureWindow is how far ahead of the clock a TokenRequest may be stamped.
 const FutureWindow = 2 * time.Minute

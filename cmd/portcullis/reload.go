@@ -128,7 +128,13 @@ func (r *reloader) apply(c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	if err := r.server.CheckServices(c.OAuth(), c.OAuthRules()); err != nil {
+		return err
+	}
 	if err := r.server.Configure(options.Keys, options.Tokens, sealOr(options.Seal, r.storedSeal)); err != nil {
+		return err
+	}
+	if err := r.server.ConfigureServices(c.OAuth(), c.OAuthRules()); err != nil {
 		return err
 	}
 	r.server.Apply(settings(c))

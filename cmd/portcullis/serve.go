@@ -14,6 +14,7 @@ import (
 	"portcullis/engine"
 	"portcullis/fanout/memory"
 	"portcullis/internal/config"
+	"portcullis/oauth"
 	"portcullis/server"
 )
 
@@ -61,7 +62,8 @@ func serveConfig(ctx context.Context, stderr io.Writer, source config.Source, c 
 		adminToken: c.AdminToken, log: r.log, reload: func() error { return r.reload("request") },
 		store: c.StoreSpec(), sandbox: c.Server.Sandbox, sandboxToken: c.Server.SandboxToken, refusalLimit: refusalLimit(c),
 		revocationsPerMinute: int(c.Limits.RevocationsPerMinute),
-		created:              func(s *server.Server, seal []engine.SealSecret) { r.server, r.storedSeal = s, seal },
+		services:             c.OAuth(), oauthRules: c.OAuthRules(),
+		created: func(s *server.Server, seal []engine.SealSecret) { r.server, r.storedSeal = s, seal },
 		started: func(_ *server.Server, _ *engine.Verifier, address, adminAddress string) {
 			r.start(ctx)
 			if started != nil {
@@ -108,6 +110,8 @@ type service struct {
 	sandboxToken                        engine.Secret
 	refusalLimit                        int // as server.Options has it
 	revocationsPerMinute                int
+	services                            []oauth.ServiceConfig
+	oauthRules                          oauth.Rules
 	log                                 *slog.Logger
 	reload                              func() error // may be nil
 	created                             func(s *server.Server, seal []engine.SealSecret)
@@ -150,7 +154,7 @@ func serve(ctx context.Context, o service) error {
 		AdminToken: o.adminToken, Reload: o.reload,
 		LoopbackOnly: config.IsLoopback(o.listen), AdminLoopbackOnly: config.IsLoopback(o.adminListen),
 	})
-	if err := errors.Join(s.Configure(o.options.Keys, o.options.Tokens, sealOr(o.options.Seal, stored)), s.LoadSandbox(), s.LoadRevocations(), s.LoadDevices()); err != nil {
+	if err := errors.Join(s.Configure(o.options.Keys, o.options.Tokens, sealOr(o.options.Seal, stored)), s.LoadSandbox(), s.LoadRevocations(), s.LoadDevices(), s.ConfigureServices(o.services, o.oauthRules)); err != nil {
 		return fail(exitConfig, err)
 	}
 	if o.created != nil {

@@ -27,10 +27,10 @@ var mayImport = map[string][]string{
 	"internal/nearest":      {},
 	"internal/oracle":       {},
 	"internal/vectors":      {"engine", "capability"},
-	"internal/config":       {"engine", "capability", "internal/nearest"},
+	"internal/config":       {"engine", "capability", "oauth", "internal/nearest"},
 	"internal/conformance":  {"admission", "engine", "capability", "internal/vectors"},
 	"internal/timing":       {},
-	"internal/errdoc":       {"engine"},
+	"internal/errdoc":       {"engine", "oauth"},
 	"internal/doctest":      {},
 	"internal/archtest":     {},
 	"capability":            {"internal/jsonscan"},
@@ -47,10 +47,11 @@ var mayImport = map[string][]string{
 	"fanout/memory":         {"fanout"},
 	"server/realtime/frame": {"engine", "fanout", "internal/jsonscan", "internal/msgpackscan"},
 	"push":                  {"engine", "capability", "store", "internal/jsonscan"},
+	"oauth":                 {"engine"},
 	"server/realtime":       {"admission", "admission/registry", "engine", "capability", "fanout", "server/realtime/frame"},
-	"server":                {"admission", "admission/registry", "engine", "capability", "push", "store", "fanout", "server/realtime", "server/realtime/frame", "internal/jsonscan", "internal/msgpackscan"},
+	"server":                {"admission", "admission/registry", "engine", "capability", "oauth", "push", "store", "fanout", "server/realtime", "server/realtime/frame", "internal/jsonscan", "internal/msgpackscan"},
 	"fuzz":                  {"engine", "capability"},
-	"cmd/portcullis":        {"store", "store/memory", "store/bolt", "fanout/memory", "internal/nearest", "server", "admission", "engine", "capability", "internal/config", "internal/base64url", "internal/conformance", "internal/vectors"},
+	"cmd/portcullis":        {"store", "store/memory", "store/bolt", "fanout/memory", "internal/nearest", "server", "admission", "engine", "capability", "oauth", "internal/config", "internal/base64url", "internal/conformance", "internal/vectors"},
 }
 
 // mayUse lists what packages whose dependencies matter to embedders may reach,
@@ -59,12 +60,13 @@ var mayUse = map[string][]string{
 	"capability": {},
 	"engine":     {"github.com/dgraph-io/ristretto/v2", "github.com/cespare/xxhash/v2", "github.com/dustin/go-humanize", "golang.org/x/sys", "golang.org/x/crypto"},
 	"admission":  {"github.com/dgraph-io/ristretto/v2", "github.com/cespare/xxhash/v2", "github.com/dustin/go-humanize", "golang.org/x/sys", "golang.org/x/crypto"},
+	"oauth":      {"github.com/dgraph-io/ristretto/v2", "github.com/cespare/xxhash/v2", "github.com/dustin/go-humanize", "golang.org/x/sys", "golang.org/x/crypto", "github.com/segmentio/encoding", "github.com/segmentio/asm"},
 
 	"admission/registry": {"github.com/dgraph-io/ristretto/v2", "github.com/cespare/xxhash/v2", "github.com/dustin/go-humanize", "golang.org/x/sys", "golang.org/x/crypto"},
 }
 
 // pure packages decide from their arguments alone.
-var pure = []string{"capability", "engine", "admission", "admission/registry", "fanout", "server/realtime/frame"}
+var pure = []string{"capability", "engine", "admission", "admission/registry", "oauth", "fanout", "server/realtime/frame"}
 
 // impure are the ways out of a pure package.
 var impure = []string{"net", "os", "log", "log/slog", "net/http", "io/ioutil", "os/signal"}
@@ -121,6 +123,16 @@ func TestEmbeddersCompileNoMoreThanTheyNeed(t *testing.T) {
 				continue
 			}
 			require.Contains(t, allowed, p.Module.Path, "%s reaches %s", name, path)
+		}
+	}
+}
+
+// What is signed and sealed is the engine's business, and what is kept the store's.
+func TestTheAuthorizationServiceHasNoMACNoTokenParsingAndNoStorage(t *testing.T) {
+	p := list(t, "./oauth")[module+"/oauth"]
+	for _, imported := range p.Imports {
+		for _, forbidden := range []string{"crypto/", "hash", "golang.org/x/crypto", "encoding/", module + "/internal/", module + "/store", "math/rand"} {
+			require.False(t, strings.HasPrefix(imported, forbidden), "oauth must not import %s", imported)
 		}
 	}
 }

@@ -44,6 +44,7 @@ func (c *checker) all() {
 	c.fileMode()
 	c.tokens()
 	c.sealSecrets()
+	c.services()
 	if c.Cache.MaxBytes == 0 {
 		c.warn("cache.max_bytes", "no cache: every token is verified in full, every time")
 	}
@@ -286,12 +287,32 @@ func (c *checker) fileMode() {
 	for i, app := range c.Apps {
 		for j := range app.Keys {
 			path := fmt.Sprintf("apps[%d].keys[%d].secret", i, j)
-			if at, given := c.at[path]; given && at.Outside == "" {
-				c.warn(path, "the file has mode %04o, so everybody can read this secret: chmod %04o, or use secret_file", c.mode, c.mode&^sharedFileForbids)
+			if c.readable(path) {
 				return
 			}
 		}
 	}
+	for i, s := range c.Services {
+		path := fmt.Sprintf("services[%d]", i)
+		if c.readable(path+".api_secret") || c.readable(path+".access_token") || c.readable(path+".token_secret") {
+			return
+		}
+		for j := range s.Clients {
+			if c.readable(fmt.Sprintf("%s.clients[%d].secret", path, j)) {
+				return
+			}
+		}
+	}
+}
+
+// readable warns of a secret that stands in the file, if it does.
+func (c *checker) readable(path string) bool {
+	at, given := c.at[path]
+	if !given || at.Outside != "" {
+		return false
+	}
+	c.warn(path, "the file has mode %04o, so everybody can read this secret: chmod %04o, or use secret_file", c.mode, c.mode&^sharedFileForbids)
+	return true
 }
 
 // engine has the engine itself try what Options returns.

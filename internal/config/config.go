@@ -11,14 +11,15 @@ import (
 // Config is the whole configuration. The tags are the names in the file; those
 // of blank fields are names of the format that this version does not serve.
 type Config struct {
-	Server Server   `yaml:"server"`
-	Store  Store    `yaml:"store"`
-	Apps   []App    `yaml:"apps"`
-	Limits Limits   `yaml:"limits"`
-	Tokens Tokens   `yaml:"tokens"`
-	Cache  Cache    `yaml:"cache"`
-	Log    Log      `yaml:"log"`
-	_      struct{} `unserved:"services,forward_auth"`
+	Server   Server         `yaml:"server"`
+	Store    Store          `yaml:"store"`
+	Apps     []App          `yaml:"apps"`
+	Services []OAuthService `yaml:"services"`
+	Limits   Limits         `yaml:"limits"`
+	Tokens   Tokens         `yaml:"tokens"`
+	Cache    Cache          `yaml:"cache"`
+	Log      Log            `yaml:"log"`
+	_        struct{}       `unserved:"forward_auth"`
 
 	AdminToken  engine.Secret    `yaml:"-"` // what Server.AdminTokenFile holds
 	Certificate *tls.Certificate `yaml:"-"` // of Server.TLS; nil without TLS

@@ -62,7 +62,6 @@ func TestEveryFaultHasItsPlace(t *testing.T) {
 		"store without path":  {app(secretLine) + "store: 'bolt:'\n", []string{`c.yaml:6:8: store: "bolt:" is neither memory: nor bolt:PATH`}},
 		"store in NATS":       {app(secretLine) + "store: nats://127.0.0.1:4222\n", []string{"c.yaml:6:8: store: this version keeps no state in NATS"}},
 		"limits":              {app(secretLine) + "limits: {connections_per_app: -1}\n", []string{`c.yaml:6:31: limits.connections_per_app: "-1" is not a number from 0 to 1000000`}},
-		"services":            {app(secretLine) + "services: []\n", []string{"c.yaml:6:1: services: this version does not serve it"}},
 		"forward_auth":        {app(secretLine) + "forward_auth:\n", []string{"c.yaml:6:1: forward_auth: this version does not serve it"}},
 		"sandbox token":       {app(secretLine) + "server: {sandbox_token: x}\n", []string{"c.yaml:6:25: server.sandbox_token: shorter than 16 bytes"}},
 		"sandbox tokens":      {app(secretLine) + "server: {sandbox_token: 0123456789abcdef, sandbox_token_file: x}\n", []string{"c.yaml:6:63: server.sandbox_token_file: both sandbox_token and sandbox_token_file: one of them is to go"}},

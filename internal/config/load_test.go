@@ -166,7 +166,7 @@ func TestEnvironment(t *testing.T) {
 		"PORTCULLIS_LOG__LEVEL__X=" + canary:               "environment PORTCULLIS_LOG__LEVEL__X: unknown environment variable: did you mean PORTCULLIS_LOG__LEVEL?",
 		"PORTCULLIS_QQQQQQQQQQQQQQQQQQQQQQQQQ=" + canary:   "environment PORTCULLIS_QQQQQQQQQQQQQQQQQQQQQQQQQ: unknown environment variable",
 		"PORTCULLIS_STORE=memory":                          `environment PORTCULLIS_STORE: store: "memory" is neither memory: nor bolt:PATH`,
-		"PORTCULLIS_SERVICES=x":                            "environment PORTCULLIS_SERVICES: this version does not serve it",
+		"PORTCULLIS_FORWARD_AUTH=x":                        "environment PORTCULLIS_FORWARD_AUTH: this version does not serve it",
 		"PORTCULLIS_LOG=" + canary:                         "environment PORTCULLIS_LOG: not a single value: there are PORTCULLIS_LOG__LEVEL, PORTCULLIS_LOG__FORMAT",
 		"PORTCULLIS_SERVER__TRUSTED_PROXIES=10.0.0.0/8":    "environment PORTCULLIS_SERVER__TRUSTED_PROXIES: not a single value: there are PORTCULLIS_SERVER__TRUSTED_PROXIES__0",
 		"PORTCULLIS_SERVER__TRUSTED_PROXIES__X=10.0.0.0/8": "environment PORTCULLIS_SERVER__TRUSTED_PROXIES__X: a list: name one of its elements by its index, from 0, after PORTCULLIS_SERVER__TRUSTED_PROXIES__",

@@ -84,8 +84,8 @@ func (p *printer) node(v reflect.Value, path string) *yaml.Node {
 		s := schemaOf(v.Type())
 		for _, name := range s.names {
 			member := join(path, name)
-			if key, ok := v.Interface().(Key); ok && name == "secret" && key.SecretFile != "" && !p.reveal {
-				continue
+			if file, ok := s.fields[name+"_file"]; ok && v.Field(file).String() != "" && !p.reveal {
+				continue // it was read from there
 			}
 			if value := p.node(v.Field(s.fields[name]), member); value != nil {
 				n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: name}, value)

@@ -83,8 +83,12 @@ func TestPages(t *testing.T) {
 // TestConfigurationNames requires a word about every name of the configuration,
 // also of those that are not served.
 func TestConfigurationNames(t *testing.T) {
-	source, err := os.ReadFile(filepath.Join(root, "internal/config/config.go"))
-	require.NoError(t, err)
+	var source []byte
+	for _, name := range []string{"config.go", "services.go"} {
+		text, err := os.ReadFile(filepath.Join(root, "internal/config", name))
+		require.NoError(t, err)
+		source = append(source, text...)
+	}
 	page := pages(t)["docs/configuration.md"]
 	found := 0
 	for _, m := range regexp.MustCompile("(?:yaml|unserved):\"([a-z_,]+)\"").FindAllStringSubmatch(string(source), -1) {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"portcullis/engine"
+	"portcullis/oauth"
 )
 
 const root = "../.."
@@ -17,7 +18,7 @@ const root = "../.."
 func TestDocumentsAreUpToDate(t *testing.T) {
 	documents, err := render(root)
 	require.NoError(t, err)
-	require.Len(t, documents, 2)
+	require.Len(t, documents, 3)
 	for _, d := range documents {
 		have, err := os.ReadFile(d.path)
 		require.NoError(t, err)
@@ -46,6 +47,15 @@ func TestErrorsPageIsComplete(t *testing.T) {
 			require.Contains(t, rows[i], escape(text))
 		}
 		require.Equal(t, 8, strings.Count(strings.ReplaceAll(rows[i], `\|`, ""), "|"), "seven cells: %s", rows[i])
+	}
+}
+
+// Every code has one row, with what it says.
+func TestResultsPageIsComplete(t *testing.T) {
+	page := string(resultsPage())
+	for _, r := range oauth.Results() {
+		require.Equal(t, 1, strings.Count(page, "\n| `"+r.Code+"` |"), r.Code)
+		require.Contains(t, page, escape(r.Text))
 	}
 }
 

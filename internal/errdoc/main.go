@@ -1,6 +1,6 @@
 // Command errdoc writes the error tables of the documentation from the one table
 // that the program itself uses: all of docs/errors.md, and the part of README.md
-// between its markers.
+// between its markers; and docs/oauth-results.md from that of the authorization service.
 //
 //	go run ./internal/errdoc
 package main
@@ -60,5 +60,6 @@ func render(root string) ([]document, error) {
 	return []document{
 		{readme, text},
 		{filepath.Join(root, "docs", "errors.md"), errorsPage()},
+		{filepath.Join(root, "docs", "oauth-results.md"), resultsPage()},
 	}, nil
 }

@@ -106,7 +106,7 @@ func encodeRevocation(e state.Entry) (key, value []byte) {
 
 func decodeRevocation(b []byte) (e state.Entry, err error) {
 	const fixed = 1 + 8 + 8 + 2
-	if len(b) < fixed || b[0] > byte(engine.RevokeChannel) {
+	if len(b) < fixed || !engine.RevocationTarget(b[0]).Valid() {
 		return e, errRecord
 	}
 	nameEnd := fixed + int(binary.BigEndian.Uint16(b[17:]))

@@ -60,7 +60,7 @@ func (s *Store) Spend(ctx context.Context, n *engine.Nonce) (engine.SpendOutcome
 	}
 	now := s.now()
 	s.mu.Lock()
-	if s.nonces.Has(n.Key, now) {
+	if s.nonces.Has(n.Key, n.Expires, now) {
 		s.mu.Unlock()
 		return engine.Replayed, 0
 	}

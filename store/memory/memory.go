@@ -48,7 +48,7 @@ func (s *Store) Spend(ctx context.Context, n *engine.Nonce) (engine.SpendOutcome
 	switch {
 	case s.closed || ctx.Err() != nil:
 		return engine.Unknown, time.Second
-	case s.nonces.Has(n.Key, now):
+	case s.nonces.Has(n.Key, n.Expires, now):
 		return engine.Replayed, 0
 	case !s.nonces.Decidable(n.Expires, now):
 		return engine.Unknown, time.Second

@@ -167,7 +167,7 @@ func limits(s *suite) {
 	require.ErrorIs(s, s.store.AppendRevocations(s.ctx(), "", []engine.Revocation{r}), store.ErrInvalid)
 	r.Value += "v"
 	require.ErrorIs(s, s.store.AppendRevocations(s.ctx(), name, []engine.Revocation{r}), store.ErrTooLarge)
-	require.ErrorIs(s, s.store.AppendRevocations(s.ctx(), name, []engine.Revocation{{Target: engine.RevokeChannel + 1}}), store.ErrInvalid)
+	require.ErrorIs(s, s.store.AppendRevocations(s.ctx(), name, []engine.Revocation{{Target: engine.RevokeFamily + 1}}), store.ErrInvalid)
 }
 
 func closed(s *suite) {

@@ -100,3 +100,31 @@ func revocationsEnd(s *suite) {
 	require.True(s, w.has("app.key", revocation(7777)))
 	require.True(s, w.has("app.key", revocation(7779)))
 }
+
+func serviceRevocationsEnd(s *suite) {
+	const ttl = 30 * 24 * time.Hour
+	family := engine.Revocation{Target: engine.RevokeFamily, Value: "family", IssuedBefore: Start.Add(ttl), AppliesAt: Start}
+	token := engine.Revocation{Target: engine.RevokeTokenID, Value: "token", IssuedBefore: Start.Add(ttl + time.Hour), AppliesAt: Start}
+	s.revoke("1415.", family, token)
+	last := Start.Add(ttl + store.RetentionAfterExpiry)
+	for _, at := range []engine.UnixMilli{last.Add(-time.Minute), last} {
+		s.clock.Set(at)
+		s.revoke("app.key", revocation(7777))
+	}
+	if s.subject.Durable {
+		s.reopen()
+	}
+	var w revoked
+	require.NoError(s, s.store.WatchRevocations(w.told))
+	require.True(s, w.has("1415.", family), "its last token expired five minutes ago, by this clock")
+	require.True(s, w.has("1415.", token))
+	s.clock.Set(last.Add(time.Minute))
+	s.revoke("app.key", revocation(7778))
+	s.clock.Set(last.Add(2 * time.Minute))
+	s.revoke("app.key", revocation(7779))
+	s.reopen()
+	var later revoked
+	require.NoError(s, s.store.WatchRevocations(later.told))
+	require.False(s, later.has("1415.", family))
+	require.Equal(s, s.subject.Durable, later.has("1415.", token))
+}

@@ -140,3 +140,27 @@ func heldUp(s *suite) {
 	release()
 	s.spend(engine.Replayed, Nonce(1, Start), "what was given up may have been spent all the same, and was")
 }
+
+// forAMonth spends what expires throughout a month, as refresh tokens do, among
+// TokenRequests.
+func forAMonth(s *suite) {
+	const n = 100
+	long := func(i int) *engine.Nonce {
+		nonce := Nonce(i, Start)
+		nonce.Expires = Start.Add(time.Duration(i) * 7 * time.Hour)
+		return nonce
+	}
+	for i := 1; i < n; i++ {
+		s.spend(engine.Fresh, long(i), "the first time")
+		s.spend(engine.Fresh, Nonce(n+i, Start), "a TokenRequest")
+	}
+	for i := 1; i < n; i++ {
+		s.spend(engine.Replayed, long(i), "the second time")
+		s.spend(engine.Replayed, Nonce(n+i, Start.Add(time.Minute)), "the same nonce in another TokenRequest")
+	}
+	for i := 1; i < n; i += 20 {
+		s.clock.Set(long(i).Expires)
+		s.spend(engine.Replayed, long(i), "it is remembered until it expires")
+		s.spend(engine.Replayed, long(n-1), "and what lives longer")
+	}
+}

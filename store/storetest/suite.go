@@ -26,6 +26,8 @@ func Run(t *testing.T, subject Subject) {
 		{"revocations are a set", revocationsAreASet},
 		{"revocations are told from the begin and as they come", revocationsAreTold},
 		{"revocations are forgotten after their retention", revocationsEnd},
+		{"revocations of a service's tokens say how long they are kept", serviceRevocationsEnd},
+		{"what is remembered for a month is spent once", forAMonth},
 		{"records are created, replaced and deleted", records},
 		{"of many that create one record one does", oneCreator},
 		{"a bucket's records are its own", bucketsAreApart},

@@ -17,6 +17,9 @@ type Entry struct {
 
 // Over says whether e need no longer be kept at now.
 func (e Entry) Over(now engine.UnixMilli) bool {
+	if e.Target.OfService() { // then the last token that it refuses has expired
+		return now > e.IssuedBefore.Add(store.RetentionAfterExpiry)
+	}
 	return now > e.AppliesAt.Add(store.RetentionOfRevocations)
 }
 

@@ -29,7 +29,7 @@ func CheckRevocations(keyName string, revocations []engine.Revocation) error {
 		return store.ErrTooLarge
 	}
 	for _, r := range revocations {
-		if r.Target > engine.RevokeChannel {
+		if !r.Target.Valid() {
 			return store.ErrInvalid
 		}
 		if len(r.Value) > store.MaxValueBytes {

@@ -43,14 +43,38 @@ type Nonces struct {
 // Len returns how many are remembered.
 func (n *Nonces) Len() int { return n.count }
 
-// Has says whether key was spent and is still to be remembered at now.
-func (n *Nonces) Has(key [16]byte, now engine.UnixMilli) bool {
-	for m, keys := range n.minutes {
-		if offset, ok := keys[key]; ok && m.Time(offset) >= now {
+// manyMinutes is from how many minutes on they are not all looked through: refresh
+// tokens are remembered for a month.
+const manyMinutes = 16
+
+// Has says whether key, which expires then, was spent and is still to be remembered
+// at now. The same key with another expiry is found where both are near: see
+// engine.Nonce.
+func (n *Nonces) Has(key [16]byte, expires, now engine.UnixMilli) bool {
+	if len(n.minutes) <= manyMinutes {
+		for m := range n.minutes {
+			if n.in(m, key, now) {
+				return true
+			}
+		}
+		return false
+	}
+	asked, _ := MinuteOf(expires)
+	present, _ := MinuteOf(now)
+	for m := present; m <= present+nearMinutes; m++ {
+		if n.in(m, key, now) {
 			return true
 		}
 	}
-	return false
+	return n.in(asked, key, now)
+}
+
+// nearMinutes is engine.NearExpiry, and the minute that has begun.
+const nearMinutes = Minute(engine.NearExpiry/60_000) + 1
+
+func (n *Nonces) in(m Minute, key [16]byte, now engine.UnixMilli) bool {
+	offset, ok := n.minutes[m][key]
+	return ok && m.Time(offset) >= now
 }
 
 // Add remembers a nonce.

@@ -24,13 +24,13 @@ func TestMinutesAreDroppedWhole(t *testing.T) {
 	}
 	require.Equal(t, 4, n.Len())
 	require.Empty(t, n.Expire(last), "the last millisecond of the minute is to be remembered in it")
-	require.True(t, n.Has([16]byte{2}, last))
-	require.False(t, n.Has([16]byte{1}, last), "the others have expired, though they are still there")
+	require.True(t, n.Has([16]byte{2}, last, last))
+	require.False(t, n.Has([16]byte{1}, last, last), "the others have expired, though they are still there")
 	require.Equal(t, []Minute{m}, n.Expire(next))
 	require.Equal(t, 1, n.Len())
 	require.Empty(t, n.Expire(next))
-	require.True(t, n.Has([16]byte{3}, next))
-	require.False(t, n.Has([16]byte{2}, begin), "it is gone, also for a clock that was put back")
+	require.True(t, n.Has([16]byte{3}, next, next))
+	require.False(t, n.Has([16]byte{2}, begin, begin), "it is gone, also for a clock that was put back")
 	require.False(t, n.Decidable(last, begin), "and nobody may be told that it was never spent")
 	require.True(t, n.Decidable(next, begin))
 	require.False(t, n.Decidable(next, next+1), "what has expired may have been spent")
@@ -61,14 +61,39 @@ func TestNoncesAreThoseOfAMap(t *testing.T) {
 				require.GreaterOrEqual(t, n.Len(), live)
 			default:
 				expires, known := expiry[key]
-				require.Equal(t, known && expires >= now, n.Has(key, now), "seed %d", seed)
-				if !n.Has(key, now) {
+				require.Equal(t, known && expires >= now, n.Has(key, expires, now), "seed %d", seed)
+				if !n.Has(key, expires, now) {
 					expiry[key] = now + engine.UnixMilli(r.Int64N(300_000))
 					n.Add(key, expiry[key])
 				}
 			}
 		}
 	}
+}
+
+// With a month of refresh tokens in it not every minute is looked through; a
+// TokenRequest's nonce is found all the same, and a refresh token's with its expiry.
+func TestNoncesOfManyMinutes(t *testing.T) {
+	var n Nonces
+	const month = 30 * 24 * 60
+	key := func(i int) [16]byte { return [16]byte{byte(i), byte(i >> 8), byte(i >> 16)} }
+	expiry := func(i int) engine.UnixMilli { return noon + engine.UnixMilli(i)*60_000 }
+	for i := range month {
+		n.Add(key(i), expiry(i))
+	}
+	for i := range month {
+		require.True(t, n.Has(key(i), expiry(i), noon), "minute %d", i)
+		require.True(t, n.Has(key(i), expiry(i), expiry(i)))
+		require.False(t, n.Has(key(i), expiry(i), expiry(i)+1), "it has expired")
+		require.False(t, n.Has(key(i+month), expiry(i), noon))
+	}
+	near := noon + engine.NearExpiry
+	for i := range 11 { // the expiries of these are up to NearExpiry ahead
+		for _, asked := range []engine.UnixMilli{noon, noon + 130_000, near} {
+			require.True(t, n.Has(key(i), asked, noon), "minute %d, asked for as %d", i, asked)
+		}
+	}
+	require.Equal(t, month, n.Len())
 }
 
 func TestTheFloor(t *testing.T) {

@@ -1,0 +1,3 @@
+module portcullis/examples/oauth-server
+
+go 1.26.4

@@ -139,6 +139,11 @@ func everyRefusal(t testing.TB) []anyRefusal {
 // reasonsElsewhere are the reasons that no single request to this server's
 // /v1/admit can have, and where they come from instead.
 var reasonsElsewhere = map[string]string{
+	"access_token_invalid":        introspect,
+	"access_token_issuer":         introspect,
+	"access_token_claim":          introspect,
+	"access_token_proof":          introspect,
+	"access_token_client":         introspect,
 	"insecure_basic":              "TestKeysNeedTLSUnlessAllowedWithoutIt",
 	"token_revoked":               "TestAblyRevokesTokens",
 	"revoke_other_key":            revokeTokens,
@@ -218,6 +223,7 @@ const (
 	push         = "what a device or a subscription is refused for, not a connection"
 	frames       = "what a frame of a realtime connection is refused for"
 	connections  = "what a realtime connection is refused for, or ends with"
+	introspect   = "what an access token is refused for, at an introspection"
 	sandbox      = "what a request to make or delete an app is refused for"
 )
 

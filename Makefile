@@ -7,6 +7,8 @@ SHELL      := /bin/bash
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 20s
+# Go calls it a failure when the time ends while it makes an input smaller.
+FUZZING   = -fuzztime $(FUZZTIME) -fuzzminimizetime 1x
 FUZZ     := FuzzToken FuzzClaims FuzzEmbedded FuzzSpelling FuzzAccessToken FuzzCapability FuzzChannel FuzzSequences FuzzTokenRequest FuzzRoundTrip FuzzHTTP
 # What is not a module of the root's own. Every one is tested by `make test`.
 MODULES  := e2e bench examples/embed examples/auth-server/go examples/oauth-server
@@ -47,12 +49,12 @@ connections: needs build ## 10,000 idle realtime connections: memory of each, ad
 	cd e2e && PORTCULLIS_LONG=1 go test -count=1 -v -run '^TestConnections$$' .
 
 fuzz: ## run every fuzz target for FUZZTIME (20s) each
-	@for f in $(FUZZ); do go test ./fuzz -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME); done
-	go test ./internal/config -run '^$$' -fuzz '^FuzzLoad$$' -fuzztime $(FUZZTIME)
-	go test ./server/realtime/frame -run '^$$' -fuzz '^FuzzFrame$$' -fuzztime $(FUZZTIME)
-	go test ./server/realtime/frame -run '^$$' -fuzz '^FuzzMsgpack$$' -fuzztime $(FUZZTIME)
-	go test ./server -run '^$$' -fuzz '^FuzzRevokeBody$$' -fuzztime $(FUZZTIME)
-	go test ./store/bolt -run '^$$' -fuzz '^FuzzStateFile$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1x
+	@for f in $(FUZZ); do go test ./fuzz -run '^$$' -fuzz "^$$f$$" $(FUZZING); done
+	go test ./internal/config -run '^$$' -fuzz '^FuzzLoad$$' $(FUZZING)
+	go test ./server/realtime/frame -run '^$$' -fuzz '^FuzzFrame$$' $(FUZZING)
+	go test ./server/realtime/frame -run '^$$' -fuzz '^FuzzMsgpack$$' $(FUZZING)
+	go test ./server -run '^$$' -fuzz '^FuzzRevokeBody$$' $(FUZZING)
+	go test ./store/bolt -run '^$$' -fuzz '^FuzzStateFile$$' $(FUZZING)
 
 faults: needs build ## kills, damage and full disks under the store, the long runs
 	PORTCULLIS_STORE_LONG=1 go test -count=1 -timeout 30m -v ./store/...

@@ -75,38 +75,34 @@ func New[C comparable]() *Registry[C] {
 // [engine.ErrAppConnections] or [engine.ErrTokenConnections]. Adding one that is
 // there already is Update.
 func (r *Registry[C]) Add(c C, g *engine.Grant, token Fingerprint, limits Limits) error {
-	next := newEntry(c, g, token)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	old := r.entries[c]
-	switch {
-	case old == nil && limits.PerApp > 0 && r.apps[next.app] >= limits.PerApp:
-		return engine.ErrAppConnections
-	case limits.PerToken > 0 && token != Fingerprint{} && (old == nil || old.token != token) && r.tokens[token] >= limits.PerToken:
-		return engine.ErrTokenConnections
-	}
-	if old != nil {
-		r.remove(old)
-	}
-	r.add(next)
-	return nil
+	return r.put(newEntry(c, g, token), limits, true)
 }
 
 // Update notes that g is the connection's credential now, unless too many
 // connections have that token already: then everything stays as it is. A
 // connection that is not there is not added.
 func (r *Registry[C]) Update(c C, g *engine.Grant, token Fingerprint, limits Limits) error {
-	next := newEntry(c, g, token)
+	return r.put(newEntry(c, g, token), limits, false)
+}
+
+// put puts an entry in the place of the connection's, or adds it if it may be new.
+func (r *Registry[C]) put(next *entry[C], limits Limits, mayBeNew bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old := r.entries[c]
-	switch {
-	case old == nil:
+	old := r.entries[next.connection]
+	if old == nil && !mayBeNew {
 		return nil
-	case limits.PerToken > 0 && token != Fingerprint{} && old.token != token && r.tokens[token] >= limits.PerToken:
+	}
+	anotherToken := next.token != Fingerprint{} && (old == nil || old.token != next.token)
+	switch {
+	case old == nil && limits.PerApp > 0 && r.apps[next.app] >= limits.PerApp:
+		return engine.ErrAppConnections
+	case anotherToken && limits.PerToken > 0 && r.tokens[next.token] >= limits.PerToken:
 		return engine.ErrTokenConnections
 	}
-	r.remove(old)
+	if old != nil {
+		r.remove(old)
+	}
 	r.add(next)
 	return nil
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -29,13 +28,7 @@ func startOnDisk(t testing.TB, config, behaviour string) *process {
 	cmd.Env = environment()
 	p := launch(t, cmd)
 	p.config = path
-	var serving struct {
-		Listen      string `json:"listen"`
-		AdminListen string `json:"admin_listen"`
-	}
-	line := p.stderr.await(t, `"msg":"serving"`)
-	require.NoError(t, json.Unmarshal([]byte(line), &serving), line)
-	p.public, p.admin = "http://"+serving.Listen, "http://"+serving.AdminListen
+	p.awaitServing(t)
 	return p
 }
 

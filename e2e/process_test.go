@@ -120,6 +120,13 @@ func startServer(t testing.TB, config string) *process {
 	path := writeFile(t, "portcullis.yaml", config)
 	p := start(t, "serve", "-c", path)
 	p.config = path
+	p.awaitServing(t)
+	return p
+}
+
+// awaitServing waits until the program serves, and notes where.
+func (p *process) awaitServing(t testing.TB) {
+	t.Helper()
 	var serving struct {
 		Listen      string `json:"listen"`
 		AdminListen string `json:"admin_listen"`
@@ -127,7 +134,6 @@ func startServer(t testing.TB, config string) *process {
 	line := p.stderr.await(t, `"msg":"serving"`)
 	require.NoError(t, json.Unmarshal([]byte(line), &serving), line)
 	p.public, p.admin = "http://"+serving.Listen, "http://"+serving.AdminListen
-	return p
 }
 
 func (p *process) signal(t testing.TB, s os.Signal) {
